@@ -1,0 +1,99 @@
+/**
+ * Faults: what stops Latchkey from doing what it was asked. A refused token is no fault, it is a verdict.
+ *
+ * Every fault has a stable reason, which callers may rely on, and a public text. What is not public (a database
+ * error, a stack) is its `cause`, which goes to the log and never to the caller.
+ */
+
+/** The gRPC status code that a reason is sent with, by its name. */
+export type FaultCode =
+  | 'INVALID_ARGUMENT'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'UNIMPLEMENTED'
+  | 'UNAVAILABLE'
+  | 'UNAUTHENTICATED';
+
+/** Every reason with its code. Reasons are stable: they are sent as `google.rpc.ErrorInfo.reason`. */
+export const FAULT_CODES = {
+  /** A field is out of its bounds; the violations name them all. */
+  INVALID_FIELD: 'INVALID_ARGUMENT',
+  /** A field or value that the contract has and this version cannot honour yet. */
+  NOT_YET_SUPPORTED: 'INVALID_ARGUMENT',
+  /** An RPC that the contract has and this version does not offer yet. */
+  RPC_NOT_YET_SUPPORTED: 'UNIMPLEMENTED',
+  /** The request id was used before, with another request. */
+  IDEMPOTENCY_MISMATCH: 'INVALID_ARGUMENT',
+  KEY_NOT_FOUND: 'NOT_FOUND',
+  KEYSPACE_NOT_FOUND: 'NOT_FOUND',
+  SLUG_TAKEN: 'ALREADY_EXISTS',
+  /** A revoked key cannot be changed any more. */
+  KEY_REVOKED: 'FAILED_PRECONDITION',
+  /** A deleted key must be undeleted before it can be changed. */
+  KEY_DELETED: 'FAILED_PRECONDITION',
+  KEYSPACE_IN_USE: 'FAILED_PRECONDITION',
+  /** The built-in keyspace cannot be changed or deleted. */
+  KEYSPACE_BUILT_IN: 'FAILED_PRECONDITION',
+  /** Someone else changed it since the etag was read. */
+  ETAG_MISMATCH: 'ABORTED',
+  /** The transaction kept colliding with others. */
+  CONFLICT: 'ABORTED',
+  /** No root token, or one that is not valid. */
+  CALLER_UNKNOWN: 'UNAUTHENTICATED',
+  /** The caller's root key lacks the scope. */
+  CALLER_SCOPE_MISSING: 'PERMISSION_DENIED',
+  /** The caller's root key has no access to the keyspace, whether it exists or not. */
+  CALLER_KEYSPACE_NOT_ALLOWED: 'PERMISSION_DENIED',
+  /** The database cannot be reached and memory may not answer. */
+  DATABASE_UNAVAILABLE: 'UNAVAILABLE',
+} as const satisfies Record<string, FaultCode>;
+
+/** A stable reason. */
+export type FaultReason = keyof typeof FAULT_CODES;
+
+/** One field that is out of its bounds. */
+export interface FieldViolation {
+  /** The path of the field in the request, in the names of the contract: `key.scopes[3]`. */
+  readonly field: string;
+  /** What is wrong and what the bound is. */
+  readonly description: string;
+}
+
+/** What a fault carries beside its reason and text. */
+export interface FaultOptions {
+  readonly violations?: readonly FieldViolation[];
+  /** Facts for programs, sent as `google.rpc.ErrorInfo.metadata`. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** When it is worth trying again, ms; sent as `google.rpc.RetryInfo`. */
+  readonly retryAfterMs?: number;
+  /** What happened inside; logged, never sent. */
+  readonly cause?: unknown;
+}
+
+/** The only error that rooms throw on purpose; anything else is a defect and is sent as INTERNAL without its text. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly reason: FaultReason;
+  readonly code: FaultCode;
+  readonly violations: readonly FieldViolation[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(reason: FaultReason, message: string, options: FaultOptions = {}) {
+    super(message, { cause: options.cause });
+    this.reason = reason;
+    this.code = FAULT_CODES[reason];
+    this.violations = options.violations ?? [];
+    this.metadata = options.metadata ?? {};
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The fault of one or more fields out of their bounds. */
+export function invalidFields(violations: readonly FieldViolation[]): Fault {
+  const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return new Fault('INVALID_FIELD', text, { violations });
+}

@@ -1,0 +1,88 @@
+/** Keys and keyspaces as the domain sees them: plain data that survives JSON, times in milliseconds since 1970. */
+
+/** The state that an operator gave a key. Expiry and deletion are times, not states. */
+export type KeySwitch = 'ACTIVE' | 'DISABLED' | 'REVOKED';
+
+/** What people see: the switch, or EXPIRED for an active key whose time is over. */
+export type KeyState = KeySwitch | 'EXPIRED';
+
+/** Which resources a key may be used for. */
+export type ResourceAccess = { readonly type: 'ALL' } | { readonly type: 'LISTED'; readonly ids: readonly string[] };
+
+/** What is kept of one secret of a key. */
+export interface SecretRecord {
+  /** `sec_…` */
+  readonly id: string;
+  /** SHA-256 of the whole token, in hex (64 characters). */
+  readonly digestHex: string;
+  /** The last four characters of the token. */
+  readonly hint: string;
+  readonly createTimeMs: number;
+  /** When a rotation ends it; null: with the key. */
+  readonly expireTimeMs: number | null;
+}
+
+/** What a caller may set of a key. */
+export interface KeyAttributes {
+  readonly displayName: string;
+  /** Empty: none. */
+  readonly ownerId: string;
+  readonly scopes: readonly string[];
+  readonly resourceAccess: ResourceAccess;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  /** null: never. */
+  readonly expireTimeMs: number | null;
+}
+
+/** A key as it is stored. */
+export interface KeyRecord extends KeyAttributes {
+  /** `key_…` */
+  readonly id: string;
+  readonly keyspaceId: string;
+  /** The prefix its tokens were made with. */
+  readonly tokenPrefix: string;
+  readonly switch: KeySwitch;
+  readonly createTimeMs: number;
+  readonly updateTimeMs: number;
+  readonly revokeTimeMs: number | null;
+  readonly revokeReason: string;
+  readonly deleteTimeMs: number | null;
+  readonly purgeTimeMs: number | null;
+  /** Newest first. */
+  readonly secrets: readonly SecretRecord[];
+  /** Counts the changes, from 1. */
+  readonly version: number;
+  /** The id of the root key that made it, or `system`. */
+  readonly createdBy: string;
+}
+
+/** What a caller may set of a keyspace after its creation. */
+export interface KeyspaceAttributes {
+  readonly tokenPrefix: string;
+  readonly displayName: string;
+  /** Lifetime of keys that are created without one, in ms; null: none. */
+  readonly defaultTtlMs: number | null;
+  /** Longest lifetime of a new key, in ms; null: no bound. */
+  readonly maxTtlMs: number | null;
+  readonly requireExpiry: boolean;
+}
+
+/** A keyspace as it is stored. */
+export interface KeyspaceRecord extends KeyspaceAttributes {
+  /** `ks_…` */
+  readonly id: string;
+  readonly slug: string;
+  readonly createTimeMs: number;
+  readonly updateTimeMs: number;
+  readonly version: number;
+}
+
+/** The built-in keyspace, whose keys are root keys. Its id is fixed so that every replica knows it. */
+export const ROOT_KEYSPACE_ID = 'ks_latchkey';
+
+/** The state that people see of a key at a time. */
+export function keyState(key: Pick<KeyRecord, 'switch' | 'expireTimeMs'>, nowMs: number): KeyState {
+  if (key.switch === 'ACTIVE' && key.expireTimeMs !== null && key.expireTimeMs <= nowMs) return 'EXPIRED';
+  return key.switch;
+}

@@ -1,0 +1,22 @@
+/**
+ * Why a token passes or does not, in the order in which the checks run: the first that fails is the answer.
+ */
+export const VERDICTS = [
+  'MALFORMED',
+  'NOT_FOUND',
+  'REVOKED',
+  'DISABLED',
+  'OWNER_SUSPENDED',
+  'EXPIRED',
+  'SECRET_RETIRED',
+  'CLIENT_NOT_ALLOWED',
+  'OPERATION_NOT_ALLOWED',
+  'RESOURCE_NOT_ALLOWED',
+  'SCOPE_MISSING',
+  'RATE_LIMITED',
+  'CREDITS_EXHAUSTED',
+  'VALID',
+] as const;
+
+/** The answer of a verification. */
+export type Verdict = (typeof VERDICTS)[number];

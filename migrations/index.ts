@@ -1,0 +1,14 @@
+import type { Knex } from 'knex';
+import * as initial from './0001-initial.ts';
+
+/** A step of the schema. Once released it is never changed; the next step mends it. */
+export interface Migration {
+  up(knex: Knex): Promise<void>;
+  down(knex: Knex): Promise<void>;
+}
+
+/**
+ * The steps of the schema, oldest first. knex keeps the names in its table, so they never change; they are not file
+ * names, which differ between development (`.ts`) and production (`.js`).
+ */
+export const MIGRATIONS: readonly (readonly [name: string, migration: Migration])[] = [['0001-initial', initial]];

@@ -1,0 +1,22 @@
+import type { Revision } from '../../core/revision.ts';
+import { applyChanges, type Coherence, type Memory } from './coherence.ts';
+
+/**
+ * Coherence of a process that owns its database alone (the embedded engine, proven by the lock on its directory):
+ * every change is its own and is applied before its caller hears of it, so memory is always true.
+ */
+export function createInProcessCoherence(options: { readonly memory: Memory; readonly head: Revision }): Coherence {
+  const { memory } = options;
+  let { head } = options;
+  return {
+    isFresh: () => true,
+    covers: (revision) => revision.seq <= head.seq,
+    revision: () => head,
+    publish(changes, revision) {
+      applyChanges(memory, changes);
+      if (revision !== undefined && revision.seq > head.seq) head = revision;
+    },
+    effectiveDelayMs: 0,
+    stop: async () => {},
+  };
+}

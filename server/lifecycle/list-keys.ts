@@ -1,0 +1,58 @@
+import { ROOT_KEYSPACE_ID, type KeyRecord } from '../../core/key.ts';
+import { requireReach, type Caller } from '../callers/caller.ts';
+import { decodePageToken, encodePageToken } from './page-token.ts';
+import type { KeyFilter, KeyPosition, Repositories } from './ports.ts';
+
+export interface ListKeysRequest {
+  readonly caller: Caller;
+  /** 1 to 1000. */
+  readonly pageSize: number;
+  readonly pageToken: string;
+  /** What to list; `keyspaceId` undefined: of every keyspace that the caller reaches. */
+  readonly filter: Omit<KeyFilter, 'keyspaceIds' | 'exceptKeyspaceIds'> & { readonly keyspaceId: string | undefined };
+  readonly newestFirst: boolean;
+  /** Wall clock, ms since 1970. */
+  readonly nowMs: number;
+}
+
+export interface ListedKeys {
+  readonly keys: readonly KeyRecord[];
+  /** Empty: this was the last page. */
+  readonly nextPageToken: string;
+}
+
+/** Lists keys. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, INVALID_FIELD for a page token of another list */
+export async function listKeys(store: Repositories, request: ListKeysRequest): Promise<ListedKeys> {
+  const { caller, pageSize, filter, newestFirst, nowMs } = request;
+  const { keyspaceId, ...rest } = filter;
+  if (keyspaceId !== undefined) requireReach(caller, keyspaceId);
+
+  const question = { filter, newestFirst };
+  const after = decodePageToken(request.pageToken, question, readPosition);
+  // One row more than the page tells whether there is another.
+  const rows = await store.keys.list({
+    filter: {
+      ...rest,
+      keyspaceIds: keyspaceId === undefined ? caller.confinedTo : [keyspaceId],
+      exceptKeyspaceIds: caller.managesRootKeys ? [] : [ROOT_KEYSPACE_ID],
+    },
+    newestFirst,
+    after,
+    limit: pageSize + 1,
+    nowMs,
+  });
+  const keys = rows.slice(0, pageSize);
+  const last = keys.at(-1);
+  const more = rows.length > pageSize && last !== undefined;
+  return {
+    keys,
+    nextPageToken: more ? encodePageToken(question, { createTimeMs: last.createTimeMs, id: last.id }) : '',
+  };
+}
+
+function readPosition(position: object): KeyPosition | undefined {
+  const { createTimeMs, id } = position as Partial<KeyPosition>;
+  return Number.isSafeInteger(createTimeMs) && typeof id === 'string'
+    ? { createTimeMs: createTimeMs as number, id }
+    : undefined;
+}

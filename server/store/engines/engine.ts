@@ -1,0 +1,13 @@
+import type { Knex } from 'knex';
+import type { HeadReader } from '../../coherence/ports.ts';
+
+/** A database that is open. */
+export interface Engine {
+  readonly knex: Knex;
+  /** Reads the change head over a connection of its own; undefined where this process owns the database alone. */
+  readonly headReader: HeadReader | undefined;
+  /** What to do now and then for the database's health; e.g. a VACUUM where there is no autovacuum. */
+  maintain(): Promise<void>;
+  /** Ends all connections. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,180 @@
+import { keyState, type KeyAttributes, type KeyRecord, type ResourceAccess } from '../../../core/key.ts';
+import { GRANTED_SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
+import { tokenHint } from '../../../core/token.ts';
+import {
+  KeyState,
+  type Key,
+  type ResourceAccess as ResourceAccessMessage,
+} from '../../../proto/gen/latchkey/v1/key.ts';
+import { formatEtag } from '../../lifecycle/key-rules.ts';
+import type { Fields } from './fields.ts';
+import { toTimestamp } from './times.ts';
+
+export const OWNER_ID_MAX = 256;
+export const RESOURCE_ID_MAX = 256;
+export const TAG_MAX = 64;
+export const SCOPE_MAX = 128;
+const METADATA_BYTES_MAX = 4096;
+const METADATA_NAME_MAX = 64;
+
+const STATES = {
+  ACTIVE: KeyState.KEY_STATE_ACTIVE,
+  DISABLED: KeyState.KEY_STATE_DISABLED,
+  REVOKED: KeyState.KEY_STATE_REVOKED,
+  EXPIRED: KeyState.KEY_STATE_EXPIRED,
+} as const;
+
+/** The key that a list or an answer shows. */
+export function toKey(key: KeyRecord, nowMs: number): Key {
+  return {
+    id: key.id,
+    keyspaceId: key.keyspaceId,
+    displayName: key.displayName,
+    tokenHint: tokenHint(key.tokenPrefix, key.id, key.secrets[0]?.hint ?? ''),
+    state: STATES[keyState(key, nowMs)],
+    ownerId: key.ownerId,
+    scopes: [...key.scopes],
+    resourceAccess: toResourceAccess(key.resourceAccess),
+    restrictions: undefined,
+    policyIds: [],
+    limits: [],
+    metadata: { ...key.metadata },
+    tags: [...key.tags],
+    expireTime: toTimestamp(key.expireTimeMs),
+    createTime: toTimestamp(key.createTimeMs),
+    updateTime: toTimestamp(key.updateTimeMs),
+    lastUsedTime: undefined,
+    revokeTime: toTimestamp(key.revokeTimeMs),
+    revokeReason: key.revokeReason,
+    deleteTime: toTimestamp(key.deleteTimeMs),
+    purgeTime: toTimestamp(key.purgeTimeMs),
+    secrets: key.secrets.map((secret) => ({
+      id: secret.id,
+      hint: secret.hint,
+      createTime: toTimestamp(secret.createTimeMs),
+      expireTime: toTimestamp(secret.expireTimeMs),
+    })),
+    etag: formatEtag(key.version),
+    createdBy: key.createdBy,
+  };
+}
+
+function toResourceAccess(access: ResourceAccess): ResourceAccessMessage {
+  return access.type === 'ALL'
+    ? { access: { $case: 'all', value: {} } }
+    : { access: { $case: 'listed', value: { ids: [...access.ids] } } };
+}
+
+/** The attributes of a new key, but its expiry. */
+export function readAttributes(fields: Fields, key: Key): Omit<KeyAttributes, 'expireTimeMs'> {
+  refuseRules(fields, key);
+  return {
+    displayName: readAttribute.displayName(fields, key),
+    ownerId: readAttribute.ownerId(fields, key),
+    scopes: readAttribute.scopes(fields, key),
+    resourceAccess: readAttribute.resourceAccess(fields, key),
+    metadata: readAttribute.metadata(fields, key),
+    tags: readAttribute.tags(fields, key),
+  };
+}
+
+/** The fields that an update mask may name, with the attribute that each stands for. */
+const UPDATABLE = {
+  display_name: 'displayName',
+  owner_id: 'ownerId',
+  scopes: 'scopes',
+  resource_access: 'resourceAccess',
+  metadata: 'metadata',
+  tags: 'tags',
+  expire_time: 'expireTimeMs',
+} as const satisfies Record<string, keyof KeyAttributes>;
+
+const NOT_YET_UPDATABLE: readonly string[] = ['restrictions', 'policy_ids', 'limits'];
+
+/** The new values of the fields that an update mask names. */
+export function readChange(fields: Fields, key: Key, mask: readonly string[] | undefined): Partial<KeyAttributes> {
+  const paths = readMask(fields, mask, Object.keys(UPDATABLE), NOT_YET_UPDATABLE);
+  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
+  return Object.fromEntries(attributes.map((attribute) => [attribute, readAttribute[attribute](fields, key)]));
+}
+
+/** The paths of an update mask, each one of `known`. */
+export function readMask(
+  fields: Fields,
+  mask: readonly string[] | undefined,
+  known: readonly string[],
+  notYet: readonly string[],
+): readonly string[] {
+  if (mask === undefined || mask.length === 0) {
+    fields.refuse('update_mask', `must name at least one of ${known.join(', ')}`);
+    return [];
+  }
+  if (mask.length > 64) {
+    fields.refuse('update_mask', 'must have at most 64 paths');
+    return [];
+  }
+  return [...new Set(mask)].filter((path, index) => {
+    if (known.includes(path)) return true;
+    const description = notYet.includes(path)
+      ? `${path} is not yet supported`
+      : `must name only ${known.join(', ')}`;
+    fields.refuse(`update_mask.paths[${index}]`, description);
+    return false;
+  });
+}
+
+/** How each attribute is read from a message. */
+const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key: Key) => KeyAttributes[A] } = {
+  displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: 128 }),
+  ownerId: (fields, key) => fields.text('key.owner_id', key.ownerId, { max: OWNER_ID_MAX }),
+  scopes: (fields, key) =>
+    fields.texts('key.scopes', key.scopes, {
+      countMax: 256,
+      max: SCOPE_MAX,
+      pattern: GRANTED_SCOPE_PATTERN,
+      shape: 'made of A-Z a-z 0-9 _ - . / : with a wildcard `*` only as the last character',
+    }),
+  resourceAccess: (fields, { resourceAccess }) => {
+    if (resourceAccess === undefined) return { type: 'ALL' };
+    const field = 'key.resource_access';
+    switch (resourceAccess.access?.$case) {
+      case 'all':
+        return { type: 'ALL' };
+      case 'listed': {
+        const ids = fields.texts(`${field}.listed.ids`, resourceAccess.access.value.ids, {
+          countMax: 1000,
+          max: RESOURCE_ID_MAX,
+        });
+        if (ids.length === 0) fields.refuse(`${field}.listed.ids`, 'must have at least one entry');
+        return { type: 'LISTED', ids };
+      }
+      case undefined:
+        fields.refuse(field, 'must be one of all and listed');
+        return { type: 'ALL' };
+    }
+  },
+  metadata: (fields, { metadata }) => {
+    const entries = Object.entries(metadata);
+    if (entries.length > 64) fields.refuse('key.metadata', `must have at most 64 entries, has ${entries.length}`);
+    let bytes = 0;
+    for (const [name, value] of entries) {
+      bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+      if (bytes > METADATA_BYTES_MAX) break;
+      fields.text('key.metadata', name, { max: METADATA_NAME_MAX, required: true });
+      fields.text('key.metadata', value, { max: METADATA_BYTES_MAX, multiline: true });
+    }
+    if (bytes > METADATA_BYTES_MAX) {
+      fields.refuse('key.metadata', `must have at most ${METADATA_BYTES_MAX} bytes of names and values`);
+    }
+    return metadata;
+  },
+  tags: (fields, key) => fields.texts('key.tags', key.tags, { countMax: 32, max: TAG_MAX }),
+  expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,
+};
+
+/** What the contract has and this version cannot honour must not be lost in silence. */
+function refuseRules(fields: Fields, { restrictions, policyIds, limits }: Key): void {
+  if (restrictions !== undefined) fields.refuse('key.restrictions', 'is not yet supported');
+  if (policyIds.length > 0) fields.refuse('key.policy_ids', 'is not yet supported');
+  if (limits.length > 0) fields.refuse('key.limits', 'is not yet supported');
+}

@@ -1,0 +1,74 @@
+import type { KeyState as State } from '../../../core/key.ts';
+import { KeyState } from '../../../proto/gen/latchkey/v1/key.ts';
+import {
+  AccessType,
+  type ListKeysFilter,
+  type ListKeysRequest as Message,
+} from '../../../proto/gen/latchkey/v1/key_service.ts';
+import type { ListKeysRequest } from '../../lifecycle/list-keys.ts';
+import type { Fields } from './fields.ts';
+import { OWNER_ID_MAX, RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './key.ts';
+
+export const PAGE_TOKEN_MAX = 4096;
+
+/** What to list, out of the message. */
+export function readList(fields: Fields, message: Message): Omit<ListKeysRequest, 'caller' | 'nowMs'> {
+  const { orderBy } = message;
+  if (!['', 'create_time', 'create_time desc'].includes(orderBy)) {
+    fields.refuse('order_by', 'must be `create_time` or `create_time desc`');
+  }
+  return {
+    pageSize: fields.pageSize(message.pageSize),
+    pageToken: fields.text('page_token', message.pageToken, { max: PAGE_TOKEN_MAX }),
+    filter: readFilter(fields, message.filter),
+    newestFirst: orderBy !== 'create_time',
+  };
+}
+
+const STATES = new Map<number, State>([
+  [KeyState.KEY_STATE_ACTIVE, 'ACTIVE'],
+  [KeyState.KEY_STATE_DISABLED, 'DISABLED'],
+  [KeyState.KEY_STATE_REVOKED, 'REVOKED'],
+  [KeyState.KEY_STATE_EXPIRED, 'EXPIRED'],
+]);
+
+const ACCESS_TYPES = new Map<number, 'ALL' | 'LISTED' | undefined>([
+  [AccessType.ACCESS_TYPE_UNSPECIFIED, undefined],
+  [AccessType.ACCESS_TYPE_ALL, 'ALL'],
+  [AccessType.ACCESS_TYPE_LISTED, 'LISTED'],
+]);
+
+function readFilter(fields: Fields, filter: ListKeysFilter | undefined): ListKeysRequest['filter'] {
+  const optional = (name: string, value: string | undefined, max: number): string | undefined =>
+    value === undefined || value === '' ? undefined : fields.text(`filter.${name}`, value, { max });
+
+  if (filter !== undefined) {
+    if (filter.policyId !== '') fields.refuse('filter.policy_id', 'is not yet supported');
+    if (filter.api !== '') fields.refuse('filter.api', 'is not yet supported');
+    if (filter.lastUsedBefore !== undefined) fields.refuse('filter.last_used_before', 'is not yet supported');
+    if (filter.states.length > 8) fields.refuse('filter.states', 'must have at most 8 entries');
+    if (!ACCESS_TYPES.has(filter.accessType)) fields.refuse('filter.access_type', 'is not an access type');
+  }
+  const keyspaceId = filter?.keyspaceId;
+  return {
+    keyspaceId: keyspaceId === undefined || keyspaceId === '' ? undefined : fields.keyspaceId('filter.keyspace_id', keyspaceId),
+    states: readStates(fields, filter?.states ?? []),
+    accessType: ACCESS_TYPES.get(filter?.accessType ?? AccessType.ACCESS_TYPE_UNSPECIFIED),
+    resource: optional('resource', filter?.resource, RESOURCE_ID_MAX),
+    ownerId: optional('owner_id', filter?.ownerId, OWNER_ID_MAX),
+    tag: optional('tag', filter?.tag, TAG_MAX),
+    scope: optional('scope', filter?.scope, SCOPE_MAX),
+    search: optional('search', filter?.search, 128),
+    expiresBeforeMs: fields.time('filter.expires_before', filter?.expiresBefore),
+    createdAfterMs: fields.time('filter.created_after', filter?.createdAfter),
+    showDeleted: filter?.showDeleted ?? false,
+  };
+}
+
+function readStates(fields: Fields, states: readonly number[]): readonly State[] {
+  return states.slice(0, 8).flatMap((value, index) => {
+    const state = STATES.get(value);
+    if (state === undefined) fields.refuse(`filter.states[${index}]`, 'is not a state of a key');
+    return state ?? [];
+  });
+}

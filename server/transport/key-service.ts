@@ -1,0 +1,153 @@
+import type { ServiceImplementation } from 'nice-grpc';
+import { Fault } from '../../core/fault.ts';
+import type { KeyRecord } from '../../core/key.ts';
+import { Key, KeyState } from '../../proto/gen/latchkey/v1/key.ts';
+import { KeyView, type KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
+import type { Caller } from '../callers/caller.ts';
+import { createKey } from '../lifecycle/create-key.ts';
+import { deleteKey, undeleteKey } from '../lifecycle/delete-key.ts';
+import { listKeys } from '../lifecycle/list-keys.ts';
+import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
+import type { Repositories } from '../lifecycle/ports.ts';
+import { getKey, lookupPrefix, lookupToken } from '../lifecycle/read-key.ts';
+import { revokeKey } from '../lifecycle/revoke-key.ts';
+import { disableKey, enableKey } from '../lifecycle/switch-key.ts';
+import { updateKey } from '../lifecycle/update-key.ts';
+import { readFields } from './convert/fields.ts';
+import { readAttributes, readChange, toKey } from './convert/key.ts';
+import { readList } from './convert/list.ts';
+import { toTimestamp } from './convert/times.ts';
+import type { CallerContext } from './middleware.ts';
+
+export const ETAG_MAX = 64;
+
+/** KeyService: convert, command, convert. */
+export function createKeyService(options: {
+  readonly store: Repositories;
+  readonly mutate: Mutate;
+  readonly nowMs: () => number;
+}): ServiceImplementation<KeyServiceDefinition, CallerContext> {
+  const { store, mutate, nowMs } = options;
+
+  const keyAnswer = ({ key, revision }: Mutated<{ readonly key: KeyRecord }>) => ({ key: toKey(key, nowMs()), revision });
+  const narrowed = (answer: Mutated<{ readonly key: KeyRecord }>) => ({
+    ...keyAnswer(answer),
+    effectiveTime: toTimestamp(answer.effectiveTimeMs),
+  });
+
+  return {
+    async createKey({ key = Key.fromPartial({}), ttl, requestId }, { caller }) {
+      const fields = readFields();
+      if (key.id !== '') fields.refuse('key.id', 'is chosen by the server; leave it empty');
+      if (key.state !== KeyState.KEY_STATE_UNSPECIFIED) {
+        fields.refuse('key.state', 'cannot be chosen: a new key is active; call DisableKey to switch it off');
+      }
+      if (ttl !== undefined && key.expireTime !== undefined) fields.refuse('ttl', 'cannot be given with key.expire_time');
+      const request = {
+        caller,
+        requestId: fields.requestId(requestId),
+        keyspaceId: fields.keyspaceId('key.keyspace_id', key.keyspaceId),
+        attributes: readAttributes(fields, key),
+        expireTimeMs: fields.time('key.expire_time', key.expireTime),
+        ttlMs: fields.ttl('ttl', ttl),
+      };
+      fields.finish();
+      const created = await createKey(mutate, request);
+      return { ...keyAnswer(created), token: created.token };
+    },
+
+    async getKey({ id, view }, { caller }) {
+      const fields = readFields();
+      fields.keyId('id', id);
+      if (view !== KeyView.KEY_VIEW_UNSPECIFIED && view !== KeyView.KEY_VIEW_BASIC) {
+        fields.refuse('view', view === KeyView.KEY_VIEW_EFFECTIVE ? 'KEY_VIEW_EFFECTIVE is not yet supported' : 'is not a view');
+      }
+      fields.finish();
+      return { key: toKey(await getKey(store, caller, id), nowMs()) };
+    },
+
+    async listKeys(message, { caller }) {
+      const fields = readFields();
+      const list = readList(fields, message);
+      fields.finish();
+      const now = nowMs();
+      const { keys, nextPageToken } = await listKeys(store, { ...list, caller, nowMs: now });
+      return { keys: keys.map((key) => toKey(key, now)), nextPageToken };
+    },
+
+    async updateKey({ key = Key.fromPartial({}), updateMask, requestId }, { caller }) {
+      const fields = readFields();
+      const request = {
+        caller,
+        requestId: fields.requestId(requestId),
+        id: fields.keyId('key.id', key.id),
+        etag: fields.text('key.etag', key.etag, { max: ETAG_MAX }),
+        change: readChange(fields, key, updateMask),
+      };
+      fields.finish();
+      return narrowed(await updateKey(mutate, request));
+    },
+
+    async enableKey(message, { caller }) {
+      return keyAnswer(await enableKey(mutate, readTarget(message, caller)));
+    },
+
+    async disableKey(message, { caller }) {
+      return narrowed(await disableKey(mutate, readTarget(message, caller)));
+    },
+
+    async revokeKey(message, { caller }) {
+      const fields = readFields();
+      const reason = fields.text('reason', message.reason, { max: 64 });
+      const note = fields.text('note', message.note, { max: 1024, multiline: true });
+      return narrowed(await revokeKey(mutate, { ...readTarget(message, caller, fields), reason, note }));
+    },
+
+    async deleteKey(message, { caller }) {
+      return narrowed(await deleteKey(mutate, readTarget(message, caller)));
+    },
+
+    async undeleteKey(message, { caller }) {
+      return keyAnswer(await undeleteKey(mutate, readTarget(message, caller)));
+    },
+
+    async lookupKey({ by }, { caller }) {
+      const fields = readFields();
+      if (by === undefined) fields.refuse('by', 'must be one of token and prefix');
+      // A text that is too long is no token and no prefix; it is not told back.
+      else if (by.value.length > 256) fields.refuse(by.$case, 'must have at most 256 characters');
+      fields.finish();
+      const { $case, value } = by as NonNullable<typeof by>;
+      const key = await ($case === 'token' ? lookupToken : lookupPrefix)(store, caller, value);
+      return { key: toKey(key, nowMs()) };
+    },
+
+    rotateKey: notYetSupported('RotateKey'),
+    completeRotation: notYetSupported('CompleteRotation'),
+    cancelRotation: notYetSupported('CancelRotation'),
+    batchRevokeKeys: notYetSupported('BatchRevokeKeys'),
+    importKeys: notYetSupported('ImportKeys'),
+    reportLeakedKey: notYetSupported('ReportLeakedKey'),
+  };
+}
+
+/** The fields that every change of one key has. @throws Fault INVALID_FIELD, also for what was read before */
+function readTarget(
+  message: { readonly id: string; readonly etag: string; readonly requestId: string },
+  caller: Caller,
+  fields = readFields(),
+): { readonly caller: Caller; readonly requestId: string; readonly id: string; readonly etag: string } {
+  const target = {
+    caller,
+    requestId: fields.requestId(message.requestId),
+    id: fields.keyId('id', message.id),
+    etag: fields.text('etag', message.etag, { max: ETAG_MAX }),
+  };
+  fields.finish();
+  return target;
+}
+
+/** An RPC that the contract promises for a later version; it is refused aloud. */
+function notYetSupported(rpc: string): () => Promise<never> {
+  return () => Promise.reject(new Fault('RPC_NOT_YET_SUPPORTED', `${rpc} is not yet supported by this version`));
+}

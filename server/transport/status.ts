@@ -1,0 +1,59 @@
+import { Metadata, status as grpcStatus } from '@grpc/grpc-js';
+import { BadRequest, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
+import { Fault } from '../../core/fault.ts';
+import type { Any } from '../../proto/gen/google/protobuf/any.ts';
+import { Status } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { toDuration } from './convert/times.ts';
+
+/** The trailer in which a call's status is sent whole. https://grpc.io/docs/guides/error/#richer-error-model */
+export const STATUS_DETAILS_TRAILER = 'grpc-status-details-bin';
+
+/** A header block has to hold the text, percent-encoded, and the details. */
+const MESSAGE_MAX = 1024;
+
+/**
+ * The status that an error is answered with: the public half of a fault, and nothing of any other error but that it
+ * happened. The whole error goes to the log where it is a defect or the database's.
+ */
+export function statusOf(error: unknown, logger: Logger): Status {
+  if (!(error instanceof Fault)) {
+    logger.error({ err: error }, 'call.failed');
+    return { code: grpcStatus.INTERNAL, message: 'an internal error; it was logged', details: [errorInfo('INTERNAL', {})] };
+  }
+  if (error.code === 'UNAVAILABLE') logger.debug({ err: error.cause, reason: error.reason }, 'call.unavailable');
+  return {
+    code: grpcStatus[error.code],
+    message: error.message.length > MESSAGE_MAX ? `${[...error.message].slice(0, MESSAGE_MAX - 1).join('')}…` : error.message,
+    details: [errorInfo(error.reason, error.metadata), ...violationsOf(error), ...retryOf(error)],
+  };
+}
+
+/** The trailers of a failed call. */
+export function trailersOf(status: Status): Metadata {
+  const trailers = new Metadata();
+  trailers.set(STATUS_DETAILS_TRAILER, Buffer.from(Status.encode(status).finish()));
+  return trailers;
+}
+
+function errorInfo(reason: string, metadata: Readonly<Record<string, string>>): Any {
+  return pack('ErrorInfo', ErrorInfo.encode(ErrorInfo.fromPartial({ reason, domain: 'latchkey', metadata })).finish());
+}
+
+function violationsOf({ violations }: Fault): Any[] {
+  if (violations.length === 0) return [];
+  const fieldViolations = violations.map(({ field, description }) => ({ field, description }));
+  return [pack('BadRequest', BadRequest.encode(BadRequest.fromPartial({ fieldViolations })).finish())];
+}
+
+function retryOf({ retryAfterMs }: Fault): Any[] {
+  if (retryAfterMs === undefined) return [];
+  const retryDelay = toDuration(retryAfterMs);
+  if (retryDelay === undefined) return [];
+  const info = RetryInfo.fromPartial({ retryDelay: { seconds: Number(retryDelay.seconds), nanos: retryDelay.nanos } });
+  return [pack('RetryInfo', RetryInfo.encode(info).finish())];
+}
+
+function pack(name: string, value: Uint8Array): Any {
+  return { typeUrl: `type.googleapis.com/google.rpc.${name}`, value: Buffer.from(value) };
+}

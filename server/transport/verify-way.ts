@@ -1,0 +1,46 @@
+import type { VerifyRequest, VerifyResponse } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import { requireReach, type Caller } from '../callers/caller.ts';
+import type { Coherence } from '../coherence/coherence.ts';
+import type { CallMetrics } from '../telemetry/metrics.ts';
+import type { Outcome, Verification, Verifier } from '../verification/verifier.ts';
+import { readVerification, toVerifyResponse } from './convert/verify.ts';
+
+/**
+ * From a request to a response, the same whether the call takes the express lane or the ordinary handler: memory first
+ * and at once, the database only if memory does not suffice.
+ */
+export interface VerifyWay {
+  /** The response, if memory suffices. @throws Fault INVALID_FIELD, CALLER_KEYSPACE_NOT_ALLOWED */
+  tryAnswer(request: VerifyRequest, caller: Caller): VerifyResponse | undefined;
+  /** The response. @throws Fault, also DATABASE_UNAVAILABLE */
+  answer(request: VerifyRequest, caller: Caller): Promise<VerifyResponse>;
+}
+
+export function createVerifyWay(options: {
+  readonly verifier: Verifier;
+  readonly coherence: Pick<Coherence, 'revision'>;
+  readonly metrics: Pick<CallMetrics, 'countVerdict'>;
+}): VerifyWay {
+  const { verifier, coherence, metrics } = options;
+
+  function read(request: VerifyRequest, caller: Caller): Verification {
+    const verification = readVerification(request);
+    if (verification.keyspaceId !== undefined) requireReach(caller, verification.keyspaceId);
+    return verification;
+  }
+
+  function respond(outcome: Outcome): VerifyResponse {
+    metrics.countVerdict(outcome.verdict);
+    return toVerifyResponse(outcome, coherence.revision());
+  }
+
+  return {
+    tryAnswer(request, caller) {
+      const outcome = verifier.tryVerify(read(request, caller), caller.reaches);
+      return outcome === undefined ? undefined : respond(outcome);
+    },
+    async answer(request, caller) {
+      return respond(await verifier.verify(read(request, caller), caller.reaches));
+    },
+  };
+}

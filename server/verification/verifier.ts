@@ -1,0 +1,103 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { CheckRequest } from '../../core/checks/check.ts';
+import { runChecks } from '../../core/checks/order.ts';
+import type { Revision } from '../../core/revision.ts';
+import type { Snapshot, SnapshotSecret } from '../../core/snapshot.ts';
+import { digestToken, parseToken } from '../../core/token.ts';
+import type { Verdict } from '../../core/verdict.ts';
+
+/** One token and what its bearer wants to do. Bounds were tested before. */
+export interface Verification extends CheckRequest {
+  readonly token: string;
+  /** If set, the key must belong to it. */
+  readonly keyspaceId: string | undefined;
+  /** If set, memory older than this may not answer. */
+  readonly minRevision: Revision | undefined;
+}
+
+/** The keyspaces that the asking caller may know of. */
+export type Reach = (keyspaceId: string) => boolean;
+
+/** The answer of a verification. */
+export interface Outcome {
+  readonly verdict: Verdict;
+  /** The key; undefined for MALFORMED and NOT_FOUND, of which nothing may be told. */
+  readonly snapshot: Snapshot | undefined;
+  /** With SCOPE_MISSING: the required scopes that the key lacks. */
+  readonly missingScopes: readonly string[];
+}
+
+/** Where snapshots come from. `null` stands for "there is no such key", which is known too. */
+export interface SnapshotSource {
+  /** What memory knows of a key and may answer; undefined: memory cannot say. Never does I/O. */
+  recall(keyId: string, minRevision: Revision | undefined): Snapshot | null | undefined;
+  /** Reads the key. @throws Fault DATABASE_UNAVAILABLE */
+  load(keyId: string, minRevision: Revision | undefined): Promise<Snapshot | null>;
+}
+
+/** Judges tokens. */
+export interface Verifier {
+  /** The outcome, if memory suffices; undefined if the database has to be asked. Synchronous, no I/O. */
+  tryVerify(verification: Verification, reach: Reach): Outcome | undefined;
+  /** The outcome, from memory or from the database. @throws Fault DATABASE_UNAVAILABLE */
+  verify(verification: Verification, reach: Reach): Promise<Outcome>;
+}
+
+const MALFORMED: Outcome = { verdict: 'MALFORMED', snapshot: undefined, missingScopes: [] };
+const NOT_FOUND: Outcome = { verdict: 'NOT_FOUND', snapshot: undefined, missingScopes: [] };
+const NO_SCOPES: readonly string[] = [];
+
+/** Stands in for the digests of a key that does not exist, so that looking for it takes the same time. */
+const DUMMY_SECRETS: readonly SnapshotSecret[] = [{ digest: Buffer.alloc(32), expireTimeMs: Infinity }];
+
+export function createVerifier(options: {
+  readonly snapshots: SnapshotSource;
+  /** Wall clock, ms since 1970. */
+  readonly nowMs: () => number;
+}): Verifier {
+  const { snapshots, nowMs } = options;
+
+  function judge(verification: Verification, snapshot: Snapshot | null, reach: Reach): Outcome {
+    const secret = findSecret(snapshot?.secrets ?? DUMMY_SECRETS, verification.token);
+    if (snapshot === null || secret === undefined) return NOT_FOUND;
+    const { keyspaceId } = snapshot.key;
+    // A key of another keyspace does not exist for this caller.
+    if (!reach(keyspaceId)) return NOT_FOUND;
+    if (verification.keyspaceId !== undefined && verification.keyspaceId !== keyspaceId) return NOT_FOUND;
+
+    const refusal = runChecks({ snapshot, secret, request: verification, nowMs: nowMs() });
+    return {
+      verdict: refusal?.verdict ?? 'VALID',
+      snapshot,
+      missingScopes: refusal?.missingScopes ?? NO_SCOPES,
+    };
+  }
+
+  return {
+    tryVerify(verification, reach) {
+      const parsed = parseToken(verification.token);
+      if (parsed === undefined) return MALFORMED;
+      const snapshot = snapshots.recall(parsed.keyId, verification.minRevision);
+      return snapshot === undefined ? undefined : judge(verification, snapshot, reach);
+    },
+
+    async verify(verification, reach) {
+      const parsed = parseToken(verification.token);
+      if (parsed === undefined) return MALFORMED;
+      const { keyId } = parsed;
+      const known = snapshots.recall(keyId, verification.minRevision);
+      const snapshot = known === undefined ? await snapshots.load(keyId, verification.minRevision) : known;
+      return judge(verification, snapshot, reach);
+    },
+  };
+}
+
+/** The secret that the token carries. Every digest is compared, in constant time, whichever matches. */
+function findSecret(secrets: readonly SnapshotSecret[], token: string): SnapshotSecret | undefined {
+  const digest = digestToken(token);
+  let found: SnapshotSecret | undefined;
+  for (const secret of secrets) {
+    if (timingSafeEqual(secret.digest, digest)) found = secret;
+  }
+  return found;
+}
