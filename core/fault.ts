@@ -94,6 +94,14 @@ export class Fault extends Error {
 
 /** The fault of one or more fields out of their bounds. */
 export function invalidFields(violations: readonly FieldViolation[]): Fault {
-  const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-  return new Fault('INVALID_FIELD', text, { violations });
+  return new Fault('INVALID_FIELD', textOf(violations), { violations });
+}
+
+/** The fault of one or more fields that this version cannot honour. */
+export function unsupportedFields(violations: readonly FieldViolation[]): Fault {
+  return new Fault('NOT_YET_SUPPORTED', textOf(violations), { violations });
+}
+
+function textOf(violations: readonly FieldViolation[]): string {
+  return violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
 }

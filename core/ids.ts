@@ -26,5 +26,9 @@ export function bareKeyId(keyId: string): string {
 /** Whether `text` has the shape of an id of that kind. */
 export function isId(kind: IdKind, text: string): boolean {
   const prefix = PREFIXES[kind];
-  return text.length === prefix.length + ID_LENGTH && text.startsWith(prefix) && /^[0-9A-Za-z]+$/.test(text.slice(prefix.length));
+  return (
+    text.length === prefix.length + ID_LENGTH &&
+    text.startsWith(prefix) &&
+    /^[0-9A-Za-z]+$/.test(text.slice(prefix.length))
+  );
 }

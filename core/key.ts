@@ -7,7 +7,8 @@ export type KeySwitch = 'ACTIVE' | 'DISABLED' | 'REVOKED';
 export type KeyState = KeySwitch | 'EXPIRED';
 
 /** Which resources a key may be used for. */
-export type ResourceAccess = { readonly type: 'ALL' } | { readonly type: 'LISTED'; readonly ids: readonly string[] };
+export type ResourceAccess =
+  { readonly type: 'ALL' } | { readonly type: 'LISTED'; readonly ids: readonly string[] };
 
 /** What is kept of one secret of a key. */
 export interface SecretRecord {

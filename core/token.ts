@@ -42,7 +42,10 @@ export function parseToken(text: string): ParsedToken | undefined {
   const signedEnd = text.length - CHECKSUM_LENGTH;
   if (checksum(text.slice(0, signedEnd)) !== text.slice(signedEnd)) return undefined;
   const bodyStart = text.length - BODY_LENGTH;
-  return { prefix: text.slice(0, bodyStart - 1), keyId: keyIdOf(text.slice(bodyStart, bodyStart + ID_LENGTH)) };
+  return {
+    prefix: text.slice(0, bodyStart - 1),
+    keyId: keyIdOf(text.slice(bodyStart, bodyStart + ID_LENGTH)),
+  };
 }
 
 /** The SHA-256 digest of a whole token: all that is ever stored of it. 32 bytes. */

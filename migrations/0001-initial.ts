@@ -89,7 +89,14 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 export async function down(knex: Knex): Promise<void> {
-  for (const table of ['change_head', 'idempotency_records', 'audit_events', 'key_secrets', 'keys', 'keyspaces']) {
+  for (const table of [
+    'change_head',
+    'idempotency_records',
+    'audit_events',
+    'key_secrets',
+    'keys',
+    'keyspaces',
+  ]) {
     await knex.raw('DROP TABLE ??', [table]);
   }
 }

@@ -11,4 +11,6 @@ export interface Migration {
  * The steps of the schema, oldest first. knex keeps the names in its table, so they never change; they are not file
  * names, which differ between development (`.ts`) and production (`.js`).
  */
-export const MIGRATIONS: readonly (readonly [name: string, migration: Migration])[] = [['0001-initial', initial]];
+export const MIGRATIONS: readonly (readonly [name: string, migration: Migration])[] = [
+  ['0001-initial', initial],
+];

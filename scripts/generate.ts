@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 
-const buf = (...args: string[]): Buffer => execFileSync('npx', ['--no-install', 'buf', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+const buf = (...args: string[]): Buffer =>
+  execFileSync('npx', ['--no-install', 'buf', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
 
 buf('generate');
 const descriptors = buf('build', '-o', '-#format=binpb').toString('base64');
@@ -23,7 +24,9 @@ ${lines.map((line) => `  '${line}'`).join(' +\n')};
 if (process.argv.includes('--check')) {
   const changes = execFileSync('git', ['status', '--porcelain', 'proto/gen']).toString();
   if (changes !== '') {
-    console.error(`proto/gen is not what proto/latchkey makes; run \`npm run generate\` and commit it:\n${changes}`);
+    console.error(
+      `proto/gen is not what proto/latchkey makes; run \`npm run generate\` and commit it:\n${changes}`,
+    );
     process.exit(1);
   }
 }

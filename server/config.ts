@@ -39,62 +39,155 @@ const flag = oneOf('true', 'false').transform((value) => value === 'true') as z.
 const address = z.string().transform((value, context): Address => {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(value);
   const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    context.addIssue({ code: 'custom', message: 'must be host:port, such as 127.0.0.1:50051 or [::1]:50051' });
-    return z.NEVER;
-  }
-  return { host: match[1] ?? match[2] ?? '', port };
+  if (match !== null && port <= 65_535) return { host: match[1] ?? match[2] ?? '', port };
+  context.addIssue({ code: 'custom', message: 'must be host:port, such as 127.0.0.1:50051 or [::1]:50051' });
+  return z.NEVER;
 }) as z.ZodType<Address, string>;
+
+const addressOrOff = z.string().transform((value, context): Address | undefined => {
+  if (value === 'off') return undefined;
+  const parsed = address.safeParse(value);
+  if (parsed.success) return parsed.data;
+  context.addIssue({ code: 'custom', message: 'must be host:port, such as 127.0.0.1:9464, or off' });
+  return z.NEVER;
+}) as z.ZodType<Address | undefined, string>;
 
 const databaseUrl = z
   .string()
-  .refine((value) => /^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value), 'must be postgres://user:password@host:port/database');
+  .refine(
+    (value) => /^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value),
+    'must be postgres://user:password@host:port/database',
+  );
 
 const rootToken = z
   .string()
-  .refine((value) => parseToken(value) !== undefined, 'must be a whole token, as `npm start -- new-root-token` prints one');
+  .refine(
+    (value) => parseToken(value) !== undefined,
+    'must be a whole token, as `npm start -- new-root-token` prints one',
+  );
 
 /** Every setting: `--help` and docs/configuration.md are made of this table, and nothing else reads the environment. */
 export const SETTINGS = {
   LATCHKEY_LISTEN: setting(address, '127.0.0.1:50051', 'Where gRPC is served.'),
   LATCHKEY_HTTP_LISTEN: setting(
-    z.union([z.literal('off').transform(() => undefined), address]) as z.ZodType<Address | undefined, string>,
+    addressOrOff,
     '127.0.0.1:9464',
     'Where metrics and probes are served (`/metrics`, `/livez`, `/readyz`); `off` serves none.',
   ),
-  LATCHKEY_DATA_DIR: setting(text, '.latchkey', 'Directory of the embedded database and of the root token. Relative to where the process starts.'),
+  LATCHKEY_DATA_DIR: setting(
+    text,
+    '.latchkey',
+    'Directory of the embedded database and of the root token. Relative to where the process starts.',
+  ),
   DATABASE_URL: secret(databaseUrl, 'A Postgres (13 or later) to use instead of the embedded database.'),
-  LATCHKEY_ROOT_TOKEN: secret(rootToken, 'A root token to accept, instead of one that is made at the first start and kept in `<data dir>/root-token`.'),
-  LATCHKEY_MIGRATE: setting(flag, 'true', 'Whether a start brings the schema up to date; if `false`, run `migrate` before.'),
-  LATCHKEY_REFLECTION: setting(flag, 'true', 'Whether reflection is served, which needs no token and tells of methods and fields only.'),
+  LATCHKEY_ROOT_TOKEN: secret(
+    rootToken,
+    'A root token to accept, instead of one that is made at the first start and kept in `<data dir>/root-token`.',
+  ),
+  LATCHKEY_MIGRATE: setting(
+    flag,
+    'true',
+    'Whether a start brings the schema up to date; if `false`, run `migrate` before.',
+  ),
+  LATCHKEY_REFLECTION: setting(
+    flag,
+    'true',
+    'Whether reflection is served, which needs no token and tells of methods and fields only.',
+  ),
   LATCHKEY_LOG_LEVEL: setting(
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
     'info',
     'What is logged, a line of JSON a record, on standard error.',
   ),
-  LATCHKEY_TLS_CERT_FILE: optional(text, 'PEM file of the certificate to serve TLS with; needs LATCHKEY_TLS_KEY_FILE. Read at the start.'),
+  LATCHKEY_TLS_CERT_FILE: optional(
+    text,
+    'PEM file of the certificate to serve TLS with; needs LATCHKEY_TLS_KEY_FILE. Read at the start.',
+  ),
   LATCHKEY_TLS_KEY_FILE: optional(text, 'PEM file of its private key.'),
-  LATCHKEY_TLS_CLIENT_CA_FILE: optional(text, 'PEM file of the authority whose certificates clients must show (mTLS).'),
-  LATCHKEY_CACHE_BYTES: setting(integer(1_000_000, 2 ** 40), '134217728', 'How much memory keys may take, bytes; a key takes about 2 kB.'),
+  LATCHKEY_TLS_CLIENT_CA_FILE: optional(
+    text,
+    'PEM file of the authority whose certificates clients must show (mTLS).',
+  ),
+  LATCHKEY_CACHE_BYTES: setting(
+    integer(1_000_000, 2 ** 40),
+    '134217728',
+    'How much memory keys may take, bytes; a key takes about 2 kB.',
+  ),
   LATCHKEY_MAX_STALENESS_MS: setting(
     integer(200, 60_000),
     '2000',
     'On Postgres: how long keys in memory are answered for after the database was last heard of, ms. It bounds how late a change made by another replica takes effect, and how long an outage goes unnoticed.',
   ),
-  LATCHKEY_POLL_MS: setting(integer(20, 10_000), '200', 'On Postgres: time between two looks for changes made by other replicas, ms.'),
-  LATCHKEY_DATABASE_POOL_SIZE: setting(integer(1, 1000), '10', 'On Postgres: the most connections, and one more for the poll.'),
-  LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: setting(integer(10, 60_000), '2000', 'On Postgres: how long connecting may take, ms.'),
-  LATCHKEY_DATABASE_ACQUIRE_TIMEOUT_MS: setting(integer(10, 60_000), '3000', 'How long a query waits for a free connection, ms; then the call is UNAVAILABLE.'),
-  LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS: setting(integer(10, 600_000), '5000', 'On Postgres: how long one statement may run, ms.'),
-  LATCHKEY_STARTUP_TIMEOUT_MS: setting(integer(0, 3_600_000), '60000', 'How long a start waits for the database, ms.'),
-  LATCHKEY_SHUTDOWN_GRACE_MS: setting(integer(0, 600_000), '10000', 'How long a stop waits for calls under way, ms.'),
-  LATCHKEY_MAX_MESSAGE_BYTES: setting(integer(65_536, 2 ** 30), '4194304', 'The largest request, bytes; a larger one is RESOURCE_EXHAUSTED.'),
-  LATCHKEY_MAX_CONCURRENT_STREAMS: setting(integer(1, 1_000_000), '1000', 'The most calls at a time on one connection; more wait in the client.'),
-  LATCHKEY_CONNECTION_IDLE_MS: setting(integer(1000, 86_400_000), '900000', 'A connection without calls is closed after this, ms.'),
-  LATCHKEY_CONNECTION_AGE_MS: setting(integer(1000, 86_400_000), '3600000', 'A connection is told to reconnect after this, ms, so that clients find new replicas.'),
-  LATCHKEY_CONNECTION_AGE_GRACE_MS: setting(integer(0, 600_000), '30000', 'What calls on such a connection get to finish, ms.'),
-  LATCHKEY_KEEPALIVE_TIME_MS: setting(integer(1000, 86_400_000), '60000', 'A silent connection is pinged after this, ms.'),
-  LATCHKEY_KEEPALIVE_TIMEOUT_MS: setting(integer(100, 600_000), '20000', 'A connection that leaves a ping unanswered for this is closed, ms.'),
+  LATCHKEY_POLL_MS: setting(
+    integer(20, 10_000),
+    '200',
+    'On Postgres: time between two looks for changes made by other replicas, ms.',
+  ),
+  LATCHKEY_DATABASE_POOL_SIZE: setting(
+    integer(1, 1000),
+    '10',
+    'On Postgres: the most connections, and one more for the poll.',
+  ),
+  LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: setting(
+    integer(10, 60_000),
+    '2000',
+    'On Postgres: how long connecting may take, ms.',
+  ),
+  LATCHKEY_DATABASE_ACQUIRE_TIMEOUT_MS: setting(
+    integer(10, 60_000),
+    '3000',
+    'How long a query waits for a free connection, ms; then the call is UNAVAILABLE.',
+  ),
+  LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS: setting(
+    integer(10, 600_000),
+    '5000',
+    'On Postgres: how long one statement may run, ms.',
+  ),
+  LATCHKEY_STARTUP_TIMEOUT_MS: setting(
+    integer(0, 3_600_000),
+    '60000',
+    'How long a start waits for the database, ms.',
+  ),
+  LATCHKEY_SHUTDOWN_GRACE_MS: setting(
+    integer(0, 600_000),
+    '10000',
+    'How long a stop waits for calls under way, ms.',
+  ),
+  LATCHKEY_MAX_MESSAGE_BYTES: setting(
+    integer(65_536, 2 ** 30),
+    '4194304',
+    'The largest request, bytes; a larger one is RESOURCE_EXHAUSTED.',
+  ),
+  LATCHKEY_MAX_CONCURRENT_STREAMS: setting(
+    integer(1, 1_000_000),
+    '1000',
+    'The most calls at a time on one connection; more wait in the client.',
+  ),
+  LATCHKEY_CONNECTION_IDLE_MS: setting(
+    integer(1000, 86_400_000),
+    '900000',
+    'A connection without calls is closed after this, ms.',
+  ),
+  LATCHKEY_CONNECTION_AGE_MS: setting(
+    integer(1000, 86_400_000),
+    '3600000',
+    'A connection is told to reconnect after this, ms, so that clients find new replicas.',
+  ),
+  LATCHKEY_CONNECTION_AGE_GRACE_MS: setting(
+    integer(0, 600_000),
+    '30000',
+    'What calls on such a connection get to finish, ms.',
+  ),
+  LATCHKEY_KEEPALIVE_TIME_MS: setting(
+    integer(1000, 86_400_000),
+    '60000',
+    'A silent connection is pinged after this, ms.',
+  ),
+  LATCHKEY_KEEPALIVE_TIMEOUT_MS: setting(
+    integer(100, 600_000),
+    '20000',
+    'A connection that leaves a ping unanswered for this is closed, ms.',
+  ),
 } as const;
 
 type Settings = typeof SETTINGS;
@@ -117,18 +210,21 @@ export class ConfigError extends Error {
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
   for (const name of Object.keys(environment)) {
-    if (name.startsWith('LATCHKEY_') && !(name in SETTINGS)) faults.push(`${name}: there is no such setting${suggestion(name)}`);
+    if (name.startsWith('LATCHKEY_') && !(name in SETTINGS))
+      faults.push(`${name}: there is no such setting${suggestion(name)}`);
   }
-  const entries = Object.entries<Setting<unknown>>(SETTINGS).map(([name, { schema, fallback, secret: hidden }]) => {
-    const given = environment[name];
-    const value = given === undefined || given === '' ? fallback : given;
-    if (value === undefined) return [name, undefined];
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return [name, parsed.data];
-    const reason = [...new Set(parsed.error.issues.map(({ message }) => message))].join('; ');
-    faults.push(`${name}: ${reason}${hidden === true ? '' : `, not ${JSON.stringify(value)}`}`);
-    return [name, undefined];
-  });
+  const entries = Object.entries<Setting<unknown>>(SETTINGS).map(
+    ([name, { schema, fallback, secret: hidden }]) => {
+      const given = environment[name];
+      const value = given === undefined || given === '' ? fallback : given;
+      if (value === undefined) return [name, undefined];
+      const parsed = schema.safeParse(value);
+      if (parsed.success) return [name, parsed.data];
+      const reason = [...new Set(parsed.error.issues.map(({ message }) => message))].join('; ');
+      faults.push(`${name}: ${reason}${hidden === true ? '' : `, not ${JSON.stringify(value)}`}`);
+      return [name, undefined];
+    },
+  );
   const config = Object.fromEntries(entries) as Config;
 
   if ((config.LATCHKEY_TLS_CERT_FILE === undefined) !== (config.LATCHKEY_TLS_KEY_FILE === undefined)) {
@@ -145,8 +241,16 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 }
 
 /** The settings for people: a row of name, default and effect each. */
-export function describeSettings(): readonly { readonly name: string; readonly fallback: string; readonly about: string }[] {
-  return Object.entries<Setting<unknown>>(SETTINGS).map(([name, { fallback, about }]) => ({ name, fallback: fallback ?? '', about }));
+export function describeSettings(): readonly {
+  readonly name: string;
+  readonly fallback: string;
+  readonly about: string;
+}[] {
+  return Object.entries<Setting<unknown>>(SETTINGS).map(([name, { fallback, about }]) => ({
+    name,
+    fallback: fallback ?? '',
+    about,
+  }));
 }
 
 function setting<T>(schema: z.ZodType<T, string>, fallback: string, about: string): Setting<T> {

@@ -7,4 +7,6 @@ const RESOURCE_NOT_ALLOWED: Refusal = { verdict: 'RESOURCE_NOT_ALLOWED' };
  * that names none could be about any, so it does not pass.
  */
 export const checkResource: Check = ({ snapshot, request }) =>
-  snapshot.resources === undefined || snapshot.resources.has(request.resource) ? undefined : RESOURCE_NOT_ALLOWED;
+  snapshot.resources === undefined || snapshot.resources.has(request.resource)
+    ? undefined
+    : RESOURCE_NOT_ALLOWED;

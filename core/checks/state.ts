@@ -13,7 +13,8 @@ export const checkRevoked: Check = ({ snapshot }) => (snapshot.switch === 'REVOK
 export const checkDisabled: Check = ({ snapshot }) => (snapshot.switch === 'DISABLED' ? DISABLED : undefined);
 
 /** The instant of the expiry itself is too late. */
-export const checkExpired: Check = ({ snapshot, nowMs }) => (snapshot.expireTimeMs <= nowMs ? EXPIRED : undefined);
+export const checkExpired: Check = ({ snapshot, nowMs }) =>
+  snapshot.expireTimeMs <= nowMs ? EXPIRED : undefined;
 
 /** After the key's own expiry, so that an expired key is not taken for a rotated one. */
 export const checkSecretRetired: Check = ({ secret, nowMs }) =>

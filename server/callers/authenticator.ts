@@ -44,7 +44,10 @@ const isRootKeyspace = (keyspaceId: string): boolean => keyspaceId === ROOT_KEYS
 function rootVerification(authorization: string | undefined): Verification {
   const match = authorization === undefined ? null : /^Bearer +(\S+)$/i.exec(authorization);
   if (match?.[1] === undefined) {
-    throw new Fault('CALLER_UNKNOWN', 'the call carries no root token: send `authorization: Bearer <root token>`');
+    throw new Fault(
+      'CALLER_UNKNOWN',
+      'the call carries no root token: send `authorization: Bearer <root token>`',
+    );
   }
   return { token: match[1], keyspaceId: ROOT_KEYSPACE_ID, resource: '', scopes: [], minRevision: undefined };
 }

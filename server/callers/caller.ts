@@ -33,7 +33,9 @@ export function callerOf(snapshot: Snapshot): Caller {
         ? managesRootKeys
         : snapshot.resources === undefined || snapshot.resources.has(keyspaceId),
     confinedTo:
-      snapshot.resources === undefined ? undefined : [...snapshot.resources].filter((id) => id !== ROOT_KEYSPACE_ID),
+      snapshot.resources === undefined
+        ? undefined
+        : [...snapshot.resources].filter((id) => id !== ROOT_KEYSPACE_ID),
     managesRootKeys,
   };
 }
@@ -50,7 +52,11 @@ export function requireScope(caller: Caller, anyOf: readonly CallerScope[]): voi
 /** @throws Fault CALLER_KEYSPACE_NOT_ALLOWED if the caller may not touch the keyspace, whether it exists or not */
 export function requireReach(caller: Caller, keyspaceId: string): void {
   if (caller.reaches(keyspaceId)) return;
-  throw new Fault('CALLER_KEYSPACE_NOT_ALLOWED', `this root key has no access to the keyspace ${keyspaceId}`, {
-    metadata: { keyspace_id: keyspaceId },
-  });
+  throw new Fault(
+    'CALLER_KEYSPACE_NOT_ALLOWED',
+    `this root key has no access to the keyspace ${keyspaceId}`,
+    {
+      metadata: { keyspace_id: keyspaceId },
+    },
+  );
 }

@@ -5,7 +5,10 @@ import { applyChanges, type Coherence, type Memory } from './coherence.ts';
  * Coherence of a process that owns its database alone (the embedded engine, proven by the lock on its directory):
  * every change is its own and is applied before its caller hears of it, so memory is always true.
  */
-export function createInProcessCoherence(options: { readonly memory: Memory; readonly head: Revision }): Coherence {
+export function createInProcessCoherence(options: {
+  readonly memory: Memory;
+  readonly head: Revision;
+}): Coherence {
   const { memory } = options;
   let { head } = options;
   return {

@@ -30,9 +30,19 @@ export function createKey(mutate: Mutate, request: CreateKeyRequest): Promise<Mu
     const keyspace = await tx.keyspaces.get(keyspaceId);
     if (keyspace === undefined) throw keyspaceNotFound(keyspaceId);
     const wanted = request.ttlMs === undefined ? request.expireTimeMs : nowMs + request.ttlMs;
-    const expireTimeMs = allowedExpiry(keyspace, wanted, nowMs, request.ttlMs === undefined ? 'key.expire_time' : 'ttl');
+    const expireTimeMs = allowedExpiry(
+      keyspace,
+      wanted,
+      nowMs,
+      request.ttlMs === undefined ? 'key.expire_time' : 'ttl',
+    );
 
-    const created = makeKey({ keyspace, attributes: { ...attributes, expireTimeMs }, createdBy: caller.keyId, nowMs });
+    const created = makeKey({
+      keyspace,
+      attributes: { ...attributes, expireTimeMs },
+      createdBy: caller.keyId,
+      nowMs,
+    });
     await tx.keys.insert(created.key);
     return {
       answer: created,

@@ -11,7 +11,10 @@ export interface DeleteKeyRequest extends MutationRequest {
 }
 
 /** Deletes a key; for 30 days it can be undeleted. @throws Fault KEY_NOT_FOUND, ETAG_MISMATCH */
-export function deleteKey(mutate: Mutate, request: DeleteKeyRequest): Promise<Mutated<{ readonly key: KeyRecord }>> {
+export function deleteKey(
+  mutate: Mutate,
+  request: DeleteKeyRequest,
+): Promise<Mutated<{ readonly key: KeyRecord }>> {
   const { caller, id, etag } = request;
   return mutate('DeleteKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
@@ -27,7 +30,10 @@ export function deleteKey(mutate: Mutate, request: DeleteKeyRequest): Promise<Mu
 }
 
 /** Brings a deleted key back, in the state that it had. @throws Fault KEY_NOT_FOUND, ETAG_MISMATCH */
-export function undeleteKey(mutate: Mutate, request: DeleteKeyRequest): Promise<Mutated<{ readonly key: KeyRecord }>> {
+export function undeleteKey(
+  mutate: Mutate,
+  request: DeleteKeyRequest,
+): Promise<Mutated<{ readonly key: KeyRecord }>> {
   const { caller, id, etag } = request;
   return mutate('UndeleteKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);

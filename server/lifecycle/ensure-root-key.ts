@@ -33,10 +33,15 @@ const ATTRIBUTES: KeyAttributes = {
  * @returns the token, if a key was made now
  * @throws Error if the configured token belongs to a key with another secret
  */
-export async function ensureRootKey(store: Store, source: RootTokenSource, nowMs: number): Promise<string | undefined> {
+export async function ensureRootKey(
+  store: Store,
+  source: RootTokenSource,
+  nowMs: number,
+): Promise<string | undefined> {
   return store.transaction(async (tx) => {
     const keyspace = await tx.keyspaces.get(ROOT_KEYSPACE_ID, 'update');
-    if (keyspace === undefined) throw new Error('the built-in keyspace is missing: the schema was not migrated whole');
+    if (keyspace === undefined)
+      throw new Error('the built-in keyspace is missing: the schema was not migrated whole');
 
     const token = source.configured ?? ((await hasRootKey(tx, nowMs)) ? undefined : await source.obtain());
     if (token === undefined) return undefined;
@@ -46,14 +51,22 @@ export async function ensureRootKey(store: Store, source: RootTokenSource, nowMs
     const known = await tx.keys.get(id);
     if (known !== undefined) {
       const digest = digestToken(token);
-      if (known.secrets.some(({ digestHex }) => timingSafeEqual(Buffer.from(digestHex, 'hex'), digest))) return undefined;
+      if (known.secrets.some(({ digestHex }) => timingSafeEqual(Buffer.from(digestHex, 'hex'), digest)))
+        return undefined;
       throw new Error('LATCHKEY_ROOT_TOKEN holds the id of a key that has another secret');
     }
     const key = keyWithToken({ keyspace, attributes: ATTRIBUTES, createdBy: 'system', nowMs, id, token });
     await tx.keys.insert(key);
     const details = { ...key, secrets: undefined };
     await tx.audit.append(
-      newAuditEvent({ timeMs: nowMs, actor: 'system', action: 'key.create', keyspaceId: keyspace.id, targetId: id, details }),
+      newAuditEvent({
+        timeMs: nowMs,
+        actor: 'system',
+        action: 'key.create',
+        keyspaceId: keyspace.id,
+        targetId: id,
+        details,
+      }),
     );
     await tx.changes.advance();
     return token;

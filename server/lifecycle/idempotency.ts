@@ -16,12 +16,16 @@ const TAG_BYTES = 16;
 
 /** What a request id is kept as: a hash that binds it to its caller and RPC's family. */
 export function requestIdHash(actor: string, requestId: string): string {
-  return createHash('sha256').update(`latchkey request id\0${actor}\0${requestId.toLowerCase()}`).digest('hex');
+  return createHash('sha256')
+    .update(`latchkey request id\0${actor}\0${requestId.toLowerCase()}`)
+    .digest('hex');
 }
 
 /** A digest of what was asked, the same for every spelling of the same request. */
 export function requestDigest(rpc: string, request: unknown): string {
-  return createHash('sha256').update(`${rpc}\0${stringify(request)}`).digest('hex');
+  return createHash('sha256')
+    .update(`${rpc}\0${stringify(request)}`)
+    .digest('hex');
 }
 
 export function sealAnswer(requestId: string, answer: unknown): Buffer {

@@ -1,10 +1,5 @@
 import { Fault, invalidFields } from '../../core/fault.ts';
-import {
-  ROOT_KEYSPACE_ID,
-  type KeyAttributes,
-  type KeyRecord,
-  type KeyspaceRecord,
-} from '../../core/key.ts';
+import { ROOT_KEYSPACE_ID, type KeyAttributes, type KeyRecord, type KeyspaceRecord } from '../../core/key.ts';
 import { CALLER_SCOPES } from '../callers/access.ts';
 import type { Caller } from '../callers/caller.ts';
 import type { Repositories } from './ports.ts';
@@ -49,7 +44,9 @@ export async function lockKey(tx: Repositories, caller: Caller, id: string, etag
 /** @throws Fault KEY_DELETED, KEY_REVOKED */
 export function requireAlive(key: KeyRecord): void {
   if (key.deleteTimeMs !== null) {
-    throw new Fault('KEY_DELETED', `the key ${key.id} is deleted; undelete it first`, { metadata: { id: key.id } });
+    throw new Fault('KEY_DELETED', `the key ${key.id} is deleted; undelete it first`, {
+      metadata: { id: key.id },
+    });
   }
   if (key.switch === 'REVOKED') {
     throw new Fault('KEY_REVOKED', `the key ${key.id} is revoked, which is for good; create a new one`, {
@@ -80,7 +77,8 @@ export function allowedExpiry(
   const { defaultTtlMs, maxTtlMs, requireExpiry } = keyspace;
   if (wanted === undefined && defaultTtlMs !== null) return nowMs + defaultTtlMs;
   if (wanted === undefined || wanted === null) {
-    if (requireExpiry || maxTtlMs !== null) throw fail('keys of this keyspace must expire; give a time or a ttl');
+    if (requireExpiry || maxTtlMs !== null)
+      throw fail('keys of this keyspace must expire; give a time or a ttl');
     return null;
   }
   if (wanted <= nowMs) throw fail('must be in the future');

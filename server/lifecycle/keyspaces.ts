@@ -19,7 +19,10 @@ type KeyspaceAnswer = Promise<Mutated<{ readonly keyspace: KeyspaceRecord }>>;
 export function createKeyspace(mutate: Mutate, request: CreateKeyspaceRequest): KeyspaceAnswer {
   const { caller, slug, attributes } = request;
   if (caller.confinedTo !== undefined) {
-    throw new Fault('CALLER_KEYSPACE_NOT_ALLOWED', 'only a root key with access to all keyspaces can create one');
+    throw new Fault(
+      'CALLER_KEYSPACE_NOT_ALLOWED',
+      'only a root key with access to all keyspaces can create one',
+    );
   }
   requireSoundTtls(attributes);
   return mutate('CreateKeyspace', request, async (tx, nowMs) => {
@@ -76,7 +79,11 @@ export function updateKeyspace(mutate: Mutate, request: UpdateKeyspaceRequest): 
     const before = await lockKeyspace(tx, caller, id, etag);
     const after = { ...before, ...change };
     requireSoundTtls(after);
-    const details = difference<KeyspaceRecord>(before, after, Object.keys(change) as (keyof KeyspaceAttributes)[]);
+    const details = difference<KeyspaceRecord>(
+      before,
+      after,
+      Object.keys(change) as (keyof KeyspaceAttributes)[],
+    );
     if (Object.keys(details).length === 0) return { answer: { keyspace: before } };
 
     const keyspace = { ...after, updateTimeMs: nowMs, version: before.version + 1 };
@@ -115,7 +122,12 @@ export function deleteKeyspace(mutate: Mutate, request: DeleteKeyspaceRequest): 
   });
 }
 
-async function lockKeyspace(tx: Repositories, caller: Caller, id: string, etag: Etag): Promise<KeyspaceRecord> {
+async function lockKeyspace(
+  tx: Repositories,
+  caller: Caller,
+  id: string,
+  etag: Etag,
+): Promise<KeyspaceRecord> {
   const keyspace = caller.reaches(id) ? await tx.keyspaces.get(id, 'update') : undefined;
   if (keyspace === undefined) throw keyspaceNotFound(id);
   if (id === ROOT_KEYSPACE_ID) {

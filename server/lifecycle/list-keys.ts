@@ -9,7 +9,9 @@ export interface ListKeysRequest {
   readonly pageSize: number;
   readonly pageToken: string;
   /** What to list; `keyspaceId` undefined: of every keyspace that the caller reaches. */
-  readonly filter: Omit<KeyFilter, 'keyspaceIds' | 'exceptKeyspaceIds'> & { readonly keyspaceId: string | undefined };
+  readonly filter: Omit<KeyFilter, 'keyspaceIds' | 'exceptKeyspaceIds'> & {
+    readonly keyspaceId: string | undefined;
+  };
   readonly newestFirst: boolean;
   /** Wall clock, ms since 1970. */
   readonly nowMs: number;

@@ -12,13 +12,18 @@ export function encodePageToken(question: unknown, position: object): string {
 }
 
 /** The position in a page token; undefined for an empty one. @throws Fault INVALID_FIELD */
-export function decodePageToken<T>(token: string, question: unknown, read: (position: object) => T | undefined): T | undefined {
+export function decodePageToken<T>(
+  token: string,
+  question: unknown,
+  read: (position: object) => T | undefined,
+): T | undefined {
   if (token === '') return undefined;
   const refuse = (description: string): Error => invalidFields([{ field: 'page_token', description }]);
   const { q, p } = parse(token);
   const position = typeof p === 'object' && p !== null ? read(p) : undefined;
   if (position === undefined) throw refuse('is not a page token of this list');
-  if (q !== fingerprint(question)) throw refuse('belongs to a list with another filter or order; start from the first page');
+  if (q !== fingerprint(question))
+    throw refuse('belongs to a list with another filter or order; start from the first page');
   return position;
 }
 
@@ -31,5 +36,8 @@ function parse(token: string): { readonly q?: unknown; readonly p?: unknown } {
 }
 
 function fingerprint(question: unknown): string {
-  return createHash('sha256').update(stringify(question) ?? '').digest('base64url').slice(0, 16);
+  return createHash('sha256')
+    .update(stringify(question) ?? '')
+    .digest('base64url')
+    .slice(0, 16);
 }

@@ -4,7 +4,10 @@ import type { Store } from './ports.ts';
 const BATCH = 1000;
 
 /** Removes for good what is over: keys 30 days after their deletion, answers after 24 hours. Safe on many replicas. */
-export async function purge(store: Store, nowMs: number): Promise<{ readonly keys: number; readonly answers: number }> {
+export async function purge(
+  store: Store,
+  nowMs: number,
+): Promise<{ readonly keys: number; readonly answers: number }> {
   const keys = await drain((limit) => store.keys.purgeDue(nowMs, limit));
   const answers = await drain((limit) => store.idempotency.purgeDue(nowMs, limit));
   return { keys, answers };

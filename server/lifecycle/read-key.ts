@@ -35,7 +35,10 @@ export async function lookupPrefix(store: Repositories, caller: Caller, prefix: 
   const id = keyIdIn(prefix);
   if (id === undefined) {
     throw invalidFields([
-      { field: 'prefix', description: `must be a key id or hold one: \`key_\` or \`<token prefix>_\` and ${ID_LENGTH} characters` },
+      {
+        field: 'prefix',
+        description: `must be a key id or hold one: \`key_\` or \`<token prefix>_\` and ${ID_LENGTH} characters`,
+      },
     ]);
   }
   return getKey(store, caller, id);

@@ -12,7 +12,10 @@ export interface RevokeKeyRequest extends MutationRequest {
 }
 
 /** Ends a key for good. A deleted key too: it could be undeleted. @throws Fault KEY_NOT_FOUND, ETAG_MISMATCH */
-export function revokeKey(mutate: Mutate, request: RevokeKeyRequest): Promise<Mutated<{ readonly key: KeyRecord }>> {
+export function revokeKey(
+  mutate: Mutate,
+  request: RevokeKeyRequest,
+): Promise<Mutated<{ readonly key: KeyRecord }>> {
   const { caller, id, etag, reason, note } = request;
   return mutate('RevokeKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);

@@ -10,7 +10,8 @@ export interface SwitchKeyRequest extends MutationRequest {
 type SwitchKey = (mutate: Mutate, request: SwitchKeyRequest) => Promise<Mutated<{ readonly key: KeyRecord }>>;
 
 /** Switches a disabled key on again. @throws Fault KEY_NOT_FOUND, KEY_REVOKED, KEY_DELETED, ETAG_MISMATCH */
-export const enableKey: SwitchKey = (mutate, request) => switchKey(mutate, request, 'EnableKey', 'ACTIVE', 'key.enable');
+export const enableKey: SwitchKey = (mutate, request) =>
+  switchKey(mutate, request, 'EnableKey', 'ACTIVE', 'key.enable');
 
 /** Switches a key off until it is enabled. @throws Fault KEY_NOT_FOUND, KEY_REVOKED, KEY_DELETED, ETAG_MISMATCH */
 export const disableKey: SwitchKey = (mutate, request) =>

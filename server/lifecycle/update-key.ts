@@ -1,6 +1,14 @@
 import type { KeyAttributes, KeyRecord } from '../../core/key.ts';
 import { difference } from '../audit/audit-event.ts';
-import { allowedExpiry, changed, keyspaceNotFound, lockKey, requireAlive, requireRootKeyRules, type Etag } from './key-rules.ts';
+import {
+  allowedExpiry,
+  changed,
+  keyspaceNotFound,
+  lockKey,
+  requireAlive,
+  requireRootKeyRules,
+  type Etag,
+} from './key-rules.ts';
 import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
 
 export interface UpdateKeyRequest extends MutationRequest {
@@ -11,7 +19,10 @@ export interface UpdateKeyRequest extends MutationRequest {
 }
 
 /** Changes what an operator may set of a key. @throws Fault KEY_NOT_FOUND, KEY_REVOKED, KEY_DELETED, ETAG_MISMATCH, INVALID_FIELD */
-export function updateKey(mutate: Mutate, request: UpdateKeyRequest): Promise<Mutated<{ readonly key: KeyRecord }>> {
+export function updateKey(
+  mutate: Mutate,
+  request: UpdateKeyRequest,
+): Promise<Mutated<{ readonly key: KeyRecord }>> {
   const { caller, id, etag, change } = request;
   return mutate('UpdateKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
@@ -22,7 +33,11 @@ export function updateKey(mutate: Mutate, request: UpdateKeyRequest): Promise<Mu
       if (keyspace === undefined) throw keyspaceNotFound(before.keyspaceId);
       allowedExpiry(keyspace, change.expireTimeMs, nowMs, 'key.expire_time');
     }
-    const details = difference<KeyRecord>(before, { ...before, ...change }, Object.keys(change) as (keyof KeyAttributes)[]);
+    const details = difference<KeyRecord>(
+      before,
+      { ...before, ...change },
+      Object.keys(change) as (keyof KeyAttributes)[],
+    );
     if (Object.keys(details).length === 0) return { answer: { key: before } };
 
     const key = changed(before, change, nowMs);

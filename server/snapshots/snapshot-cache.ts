@@ -108,7 +108,8 @@ export function createSnapshotCache(options: {
       if (running !== undefined) {
         const young = monotonicMs() - running.startedMs < joinMaxMs;
         // A read that began before the wanted revision was known here may not have seen it.
-        if (young && (minRevision === undefined || freshness.covers(minRevision))) return await running.promise;
+        if (young && (minRevision === undefined || freshness.covers(minRevision)))
+          return await running.promise;
         overtake(keyId, running);
       }
 
@@ -136,6 +137,12 @@ export function createSnapshotCache(options: {
       for (const [keyId, flight] of flights) overtake(keyId, flight);
     },
 
-    stats: () => ({ keys: snapshots.size, bytes: snapshots.calculatedSize, absences: absences.size, loads, loadFailures }),
+    stats: () => ({
+      keys: snapshots.size,
+      bytes: snapshots.calculatedSize,
+      absences: absences.size,
+      loads,
+      loadFailures,
+    }),
   };
 }

@@ -19,13 +19,16 @@ export function createChangeHead(knex: Knex): Repositories['changes'] {
       return revision((await knex('change_head').select('seq').where({ shard: SHARD })) as Row[]);
     },
     async advance() {
-      return revision((await knex('change_head').where({ shard: SHARD }).increment('seq', 1).returning('seq')) as Row[]);
+      return revision(
+        (await knex('change_head').where({ shard: SHARD }).increment('seq', 1).returning('seq')) as Row[],
+      );
     },
   };
 }
 
 function revision(rows: readonly Row[]): Revision {
   const [row] = rows;
-  if (row === undefined) throw new Error('the table change_head has no row: the schema was not migrated whole');
+  if (row === undefined)
+    throw new Error('the table change_head has no row: the schema was not migrated whole');
   return { shard: SHARD, seq: Number(row.seq) };
 }

@@ -29,7 +29,10 @@ export function createIdempotencyRepository(knex: Knex): IdempotencyRepository {
     },
 
     async purgeDue(nowMs, limit) {
-      const due = knex('idempotency_records').select('id_hash').where('expire_time', '<=', new Date(nowMs)).limit(limit);
+      const due = knex('idempotency_records')
+        .select('id_hash')
+        .where('expire_time', '<=', new Date(nowMs))
+        .limit(limit);
       return knex('idempotency_records').whereIn('id_hash', due).delete();
     },
   };

@@ -9,7 +9,10 @@ export function createKeyRepository(knex: Knex): KeyRepository {
   async function withSecrets(rows: readonly KeyRow[]): Promise<KeyRecord[]> {
     if (rows.length === 0) return [];
     const secrets = await knex<SecretRow>('key_secrets')
-      .whereIn('key_id', rows.map(({ id }) => id))
+      .whereIn(
+        'key_id',
+        rows.map(({ id }) => id),
+      )
       .orderBy([{ column: 'create_time', order: 'desc' }, 'id']);
     const byKey = new Map<string, SecretRow[]>(rows.map(({ id }) => [id, []]));
     for (const secret of secrets as SecretRow[]) byKey.get(secret.key_id)?.push(secret);
@@ -56,7 +59,10 @@ export function createKeyRepository(knex: Knex): KeyRepository {
     },
 
     async countIn(keyspaceId) {
-      const rows = await knex('keys').where({ keyspace_id: keyspaceId }).whereNull('delete_time').count({ keys: '*' });
+      const rows = await knex('keys')
+        .where({ keyspace_id: keyspaceId })
+        .whereNull('delete_time')
+        .count({ keys: '*' });
       return Number(rows[0]?.['keys'] ?? 0);
     },
 
@@ -75,7 +81,8 @@ function applyFilter(query: Knex.QueryBuilder, filter: KeyFilter, nowMs: number)
   if (filter.keyspaceIds !== undefined) query.whereIn('keyspace_id', filter.keyspaceIds);
   if (filter.exceptKeyspaceIds.length > 0) query.whereNotIn('keyspace_id', filter.exceptKeyspaceIds);
   if (!filter.showDeleted) query.whereNull('delete_time');
-  if (filter.states.length > 0) query.where((states) => filter.states.forEach((state) => states.orWhere(whereState(state, nowMs))));
+  if (filter.states.length > 0)
+    query.where((states) => filter.states.forEach((state) => states.orWhere(whereState(state, nowMs))));
   if (filter.accessType !== undefined) query.where('access_type', filter.accessType);
   if (filter.resource !== undefined) {
     query.whereRaw(`(access_type = 'ALL' OR resources @> ARRAY[?]::text[])`, [filter.resource]);
@@ -86,7 +93,9 @@ function applyFilter(query: Knex.QueryBuilder, filter: KeyFilter, nowMs: number)
   if (filter.scope !== undefined) query.whereRaw('scopes @> ARRAY[?]::text[]', [filter.scope]);
   if (filter.search !== undefined) {
     const pattern = `%${filter.search.replace(/[\\%_]/g, '\\$&')}%`;
-    query.where((texts) => texts.whereILike('display_name', pattern).orWhereILike('owner_id', pattern).orWhereILike('id', pattern));
+    query.where((texts) =>
+      texts.whereILike('display_name', pattern).orWhereILike('owner_id', pattern).orWhereILike('id', pattern),
+    );
   }
   if (filter.expiresBeforeMs !== undefined) query.where('expire_time', '<', new Date(filter.expiresBeforeMs));
   if (filter.createdAfterMs !== undefined) query.where('create_time', '>', new Date(filter.createdAfterMs));
@@ -96,7 +105,9 @@ function whereState(state: KeyFilter['states'][number], nowMs: number): (query: 
   const now = new Date(nowMs);
   return (query) => {
     if (state === 'ACTIVE') {
-      query.where('switch', 'ACTIVE').where((expiry) => expiry.whereNull('expire_time').orWhere('expire_time', '>', now));
+      query
+        .where('switch', 'ACTIVE')
+        .where((expiry) => expiry.whereNull('expire_time').orWhere('expire_time', '>', now));
     } else if (state === 'EXPIRED') {
       query.where('switch', 'ACTIVE').where('expire_time', '<=', now);
     } else {

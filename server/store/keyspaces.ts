@@ -26,7 +26,9 @@ export function createKeyspaceRepository(knex: Knex): KeyspaceRepository {
         await knex('keyspaces').insert(writeKeyspace(keyspace));
       } catch (error) {
         if (!isUniqueViolation(error)) throw error;
-        throw new Fault('SLUG_TAKEN', `keyspace.slug: there is a keyspace ${keyspace.slug} already`, { cause: error });
+        throw new Fault('SLUG_TAKEN', `keyspace.slug: there is a keyspace ${keyspace.slug} already`, {
+          cause: error,
+        });
       }
     },
 

@@ -27,7 +27,10 @@ export async function migrate(knex: Knex, migrations: readonly NamedMigration[])
     await trx.raw(`SET LOCAL statement_timeout = 0`);
     await trx.raw(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`);
     await trx.raw('SELECT pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
-    const [, names] = (await trx.migrate.latest({ migrationSource, tableName: 'schema_migrations' })) as [number, string[]];
+    const [, names] = (await trx.migrate.latest({ migrationSource, tableName: 'schema_migrations' })) as [
+      number,
+      string[],
+    ];
     return names;
   });
 }

@@ -3,7 +3,15 @@ import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pin
 export type { Logger };
 
 /** Names of properties that may hold a token, wherever they stand in what is logged. */
-const SECRET_NAMES = ['token', 'authorization', 'rootToken', 'password', 'secret', 'connectionString', 'databaseUrl'];
+const SECRET_NAMES = [
+  'token',
+  'authorization',
+  'rootToken',
+  'password',
+  'secret',
+  'connectionString',
+  'databaseUrl',
+];
 
 /** Anything that looks like a token, also one with a broken checksum. */
 const TOKEN_TEXT = /\b[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}\b/g;
@@ -14,14 +22,20 @@ const TOKEN_TEXT = /\b[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}\b/g;
  * Two nets keep tokens out: names that hold secrets are redacted, and whatever is left that looks like a token is cut
  * from the finished line.
  */
-export function createLogger(options: { readonly level: string; readonly destination?: DestinationStream }): Logger {
+export function createLogger(options: {
+  readonly level: string;
+  readonly destination?: DestinationStream;
+}): Logger {
   const lines = options.destination ?? { write: (line: string) => void process.stderr.write(line) };
   return pino(
     {
       level: options.level,
       base: { pid: process.pid },
       timestamp: stdTimeFunctions.isoTime,
-      redact: { paths: SECRET_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+      redact: {
+        paths: SECRET_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+        censor: '[redacted]',
+      },
       formatters: { level: (label) => ({ level: label }) },
     },
     { write: (line: string) => void lines.write(line.replace(TOKEN_TEXT, '[token]')) },

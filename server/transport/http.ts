@@ -18,7 +18,9 @@ export function createHttpEndpoints(options: {
   readonly isReady: () => boolean;
 }): HttpEndpoints {
   const { metrics, isReady } = options;
-  const answers: Readonly<Record<string, () => Promise<readonly [code: number, type: string, text: string]>>> = {
+  const answers: Readonly<
+    Record<string, () => Promise<readonly [code: number, type: string, text: string]>>
+  > = {
     '/livez': async () => [200, 'text/plain', 'ok\n'],
     '/readyz': async () => (isReady() ? [200, 'text/plain', 'ok\n'] : [503, 'text/plain', 'not ready\n']),
     '/metrics': async () => {
@@ -30,7 +32,10 @@ export function createHttpEndpoints(options: {
   const server = createServer((request, response) => {
     const answer = answers[request.url?.split('?')[0] ?? ''];
     const known = answer !== undefined && (request.method === 'GET' || request.method === 'HEAD');
-    (known ? answer() : Promise.resolve([404, 'text/plain', 'try /metrics, /livez or /readyz\n'] as const)).then(
+    (known
+      ? answer()
+      : Promise.resolve([404, 'text/plain', 'try /metrics, /livez or /readyz\n'] as const)
+    ).then(
       ([code, type, text]) => void response.writeHead(code, { 'content-type': type }).end(text),
       () => void response.writeHead(500).end(),
     );

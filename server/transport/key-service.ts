@@ -29,7 +29,10 @@ export function createKeyService(options: {
 }): ServiceImplementation<KeyServiceDefinition, CallerContext> {
   const { store, mutate, nowMs } = options;
 
-  const keyAnswer = ({ key, revision }: Mutated<{ readonly key: KeyRecord }>) => ({ key: toKey(key, nowMs()), revision });
+  const keyAnswer = ({ key, revision }: Mutated<{ readonly key: KeyRecord }>) => ({
+    key: toKey(key, nowMs()),
+    revision,
+  });
   const narrowed = (answer: Mutated<{ readonly key: KeyRecord }>) => ({
     ...keyAnswer(answer),
     effectiveTime: toTimestamp(answer.effectiveTimeMs),
@@ -42,7 +45,8 @@ export function createKeyService(options: {
       if (key.state !== KeyState.KEY_STATE_UNSPECIFIED) {
         fields.refuse('key.state', 'cannot be chosen: a new key is active; call DisableKey to switch it off');
       }
-      if (ttl !== undefined && key.expireTime !== undefined) fields.refuse('ttl', 'cannot be given with key.expire_time');
+      if (ttl !== undefined && key.expireTime !== undefined)
+        fields.refuse('ttl', 'cannot be given with key.expire_time');
       const request = {
         caller,
         requestId: fields.requestId(requestId),
@@ -59,9 +63,9 @@ export function createKeyService(options: {
     async getKey({ id, view }, { caller }) {
       const fields = readFields();
       fields.keyId('id', id);
-      if (view !== KeyView.KEY_VIEW_UNSPECIFIED && view !== KeyView.KEY_VIEW_BASIC) {
-        fields.refuse('view', view === KeyView.KEY_VIEW_EFFECTIVE ? 'KEY_VIEW_EFFECTIVE is not yet supported' : 'is not a view');
-      }
+      if (view === KeyView.KEY_VIEW_EFFECTIVE) fields.unsupported('view', 'KEY_VIEW_EFFECTIVE');
+      else if (view !== KeyView.KEY_VIEW_UNSPECIFIED && view !== KeyView.KEY_VIEW_BASIC)
+        fields.refuse('view', 'is not a view');
       fields.finish();
       return { key: toKey(await getKey(store, caller, id), nowMs()) };
     },
@@ -149,5 +153,6 @@ function readTarget(
 
 /** An RPC that the contract promises for a later version; it is refused aloud. */
 function notYetSupported(rpc: string): () => Promise<never> {
-  return () => Promise.reject(new Fault('RPC_NOT_YET_SUPPORTED', `${rpc} is not yet supported by this version`));
+  return () =>
+    Promise.reject(new Fault('RPC_NOT_YET_SUPPORTED', `${rpc} is not yet supported by this version`));
 }

@@ -1,7 +1,13 @@
 import type { ServiceImplementation } from 'nice-grpc';
 import type { KeyspaceRecord } from '../../core/key.ts';
 import { Keyspace, type KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
-import { createKeyspace, deleteKeyspace, getKeyspace, listKeyspaces, updateKeyspace } from '../lifecycle/keyspaces.ts';
+import {
+  createKeyspace,
+  deleteKeyspace,
+  getKeyspace,
+  listKeyspaces,
+  updateKeyspace,
+} from '../lifecycle/keyspaces.ts';
 import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
 import { readFields } from './convert/fields.ts';

@@ -4,7 +4,7 @@ import { ServerError, type Server, type ServerMiddleware } from 'nice-grpc';
 import type { Access } from '../callers/access.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
 import { requireScope, type Caller } from '../callers/caller.ts';
-import { Status } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import { Status } from '../../proto/gen/google/rpc/status.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CallMetrics } from '../telemetry/metrics.ts';
 import { STATUS_DETAILS_TRAILER, statusOf } from './status.ts';
@@ -45,7 +45,11 @@ function countCalls({ metrics }: MiddlewareOptions): ServerMiddleware {
       code = error instanceof ServerError ? error.code : grpcStatus.CANCELLED;
       throw error;
     } finally {
-      metrics.countCall(call.method.path, grpcStatus[code] ?? String(code), (performance.now() - startMs) / 1000);
+      metrics.countCall(
+        call.method.path,
+        grpcStatus[code] ?? String(code),
+        (performance.now() - startMs) / 1000,
+      );
     }
   };
 }

@@ -4,7 +4,9 @@ import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 
-type AccessOf<Service extends { readonly methods: object }> = { readonly [M in keyof Service['methods']]: Access };
+type AccessOf<Service extends { readonly methods: object }> = {
+  readonly [M in keyof Service['methods']]: Access;
+};
 
 const VERIFY: AccessOf<typeof VerifyServiceDefinition> = {
   verify: needs('verify'),
@@ -59,7 +61,9 @@ export interface ServiceMethods {
 function paths(service: ServiceMethods, access: Readonly<Record<string, Access>>): [string, Access][] {
   return Object.entries(service.methods).flatMap(([key, method]) => {
     const rule = access[key];
-    return rule === undefined ? [] : [[`/${service.fullName}/${method.name}`, rule] satisfies [string, Access]];
+    return rule === undefined
+      ? []
+      : [[`/${service.fullName}/${method.name}`, rule] satisfies [string, Access]];
   });
 }
 

@@ -98,7 +98,7 @@ export function createTransport(options: {
     add(KeyspaceServiceDefinition, createKeyspaceService({ store, mutate })),
   ];
   add(HealthDefinition, HealthServiceImpl(health));
-  if (options.reflection) addReflection(server, services);
+  if (options.reflection) addReflection(server, [...services, HealthDefinition.fullName]);
 
   return {
     listen: (address) => server.listen(address, credentialsOf(tls)),

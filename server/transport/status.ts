@@ -1,8 +1,8 @@
 import { Metadata, status as grpcStatus } from '@grpc/grpc-js';
-import { BadRequest, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
 import { Fault } from '../../core/fault.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
-import { Status } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import { BadRequest, ErrorInfo, RetryInfo } from '../../proto/gen/google/rpc/error_details.ts';
+import { Status } from '../../proto/gen/google/rpc/status.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { toDuration } from './convert/times.ts';
 
@@ -19,12 +19,20 @@ const MESSAGE_MAX = 1024;
 export function statusOf(error: unknown, logger: Logger): Status {
   if (!(error instanceof Fault)) {
     logger.error({ err: error }, 'call.failed');
-    return { code: grpcStatus.INTERNAL, message: 'an internal error; it was logged', details: [errorInfo('INTERNAL', {})] };
+    return {
+      code: grpcStatus.INTERNAL,
+      message: 'an internal error; it was logged',
+      details: [errorInfo('INTERNAL', {})],
+    };
   }
-  if (error.code === 'UNAVAILABLE') logger.debug({ err: error.cause, reason: error.reason }, 'call.unavailable');
+  if (error.code === 'UNAVAILABLE')
+    logger.debug({ err: error.cause, reason: error.reason }, 'call.unavailable');
   return {
     code: grpcStatus[error.code],
-    message: error.message.length > MESSAGE_MAX ? `${[...error.message].slice(0, MESSAGE_MAX - 1).join('')}…` : error.message,
+    message:
+      error.message.length > MESSAGE_MAX
+        ? `${[...error.message].slice(0, MESSAGE_MAX - 1).join('')}…`
+        : error.message,
     details: [errorInfo(error.reason, error.metadata), ...violationsOf(error), ...retryOf(error)],
   };
 }
@@ -37,21 +45,20 @@ export function trailersOf(status: Status): Metadata {
 }
 
 function errorInfo(reason: string, metadata: Readonly<Record<string, string>>): Any {
-  return pack('ErrorInfo', ErrorInfo.encode(ErrorInfo.fromPartial({ reason, domain: 'latchkey', metadata })).finish());
+  return pack(
+    'ErrorInfo',
+    ErrorInfo.encode({ reason, domain: 'latchkey', metadata: { ...metadata } }).finish(),
+  );
 }
 
 function violationsOf({ violations }: Fault): Any[] {
   if (violations.length === 0) return [];
-  const fieldViolations = violations.map(({ field, description }) => ({ field, description }));
-  return [pack('BadRequest', BadRequest.encode(BadRequest.fromPartial({ fieldViolations })).finish())];
+  return [pack('BadRequest', BadRequest.encode({ fieldViolations: [...violations] }).finish())];
 }
 
 function retryOf({ retryAfterMs }: Fault): Any[] {
   if (retryAfterMs === undefined) return [];
-  const retryDelay = toDuration(retryAfterMs);
-  if (retryDelay === undefined) return [];
-  const info = RetryInfo.fromPartial({ retryDelay: { seconds: Number(retryDelay.seconds), nanos: retryDelay.nanos } });
-  return [pack('RetryInfo', RetryInfo.encode(info).finish())];
+  return [pack('RetryInfo', RetryInfo.encode({ retryDelay: toDuration(retryAfterMs) }).finish())];
 }
 
 function pack(name: string, value: Uint8Array): Any {

@@ -32,7 +32,11 @@ export function createVerifyLane(options: {
   const scopes = rule === undefined || rule === 'open' ? [] : rule.anyOf;
 
   /** Answers the call, if that needs no I/O. */
-  function tryAnswer(call: ServerInterceptingCallInterface, metadata: Metadata, request: VerifyRequest): boolean {
+  function tryAnswer(
+    call: ServerInterceptingCallInterface,
+    metadata: Metadata,
+    request: VerifyRequest,
+  ): boolean {
     try {
       const [authorization] = metadata.get('authorization');
       const caller = authenticator.tryAuthenticate(authorization?.toString());

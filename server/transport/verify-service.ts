@@ -29,7 +29,10 @@ export function createVerifyService(options: {
   }
 
   /** An entry from memory, without a promise for each. */
-  function answerEntryNow(request: VerifyRequest, caller: Caller): BatchVerifyResult | Promise<BatchVerifyResult> {
+  function answerEntryNow(
+    request: VerifyRequest,
+    caller: Caller,
+  ): BatchVerifyResult | Promise<BatchVerifyResult> {
     try {
       const value = way.tryAnswer(request, caller);
       return value === undefined ? answerEntry(request, caller) : { result: { $case: 'response', value } };

@@ -76,7 +76,9 @@ function createHeadReader(config: pg.ClientConfig): HeadReader {
   return {
     async read() {
       try {
-        const { rows } = await (await connected()).query<{ seq: string }>('SELECT seq FROM change_head WHERE shard = 0');
+        const { rows } = await (
+          await connected()
+        ).query<{ seq: string }>('SELECT seq FROM change_head WHERE shard = 0');
         const [row] = rows;
         if (row === undefined) throw new Error('the table change_head has no row');
         return { shard: 0, seq: Number(row.seq) };

@@ -1,4 +1,4 @@
-import { invalidFields, type FieldViolation } from '../../../core/fault.ts';
+import { invalidFields, unsupportedFields, type FieldViolation } from '../../../core/fault.ts';
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { parseToken } from '../../../core/token.ts';
@@ -32,9 +32,15 @@ export interface TextBounds {
 /** Reads the fields of one request and collects all that is wrong with them, to be told at once. */
 export interface Fields {
   refuse(field: string, description: string): void;
+  /** Refuses what the contract has and this version cannot honour; it must not be lost in silence. */
+  unsupported(field: string, what?: string): void;
   text(field: string, value: string, bounds: TextBounds): string;
   /** A list of texts without duplicates, each not empty. */
-  texts(field: string, values: readonly string[], bounds: TextBounds & { readonly countMax: number }): readonly string[];
+  texts(
+    field: string,
+    values: readonly string[],
+    bounds: TextBounds & { readonly countMax: number },
+  ): readonly string[];
   keyId(field: string, value: string): string;
   keyspaceId(field: string, value: string): string;
   /** Empty, or a UUID. */
@@ -45,12 +51,13 @@ export interface Fields {
   ttl(field: string, value: Duration | undefined): number | undefined;
   /** 1 to 1000; 0 stands for 50. */
   pageSize(value: number): number;
-  /** @throws Fault INVALID_FIELD if anything was wrong */
+  /** @throws Fault INVALID_FIELD if anything was wrong, NOT_YET_SUPPORTED if nothing else was */
   finish(): void;
 }
 
 export function readFields(): Fields {
   const violations: FieldViolation[] = [];
+  let unsupportedCount = 0;
 
   function refuse(field: string, description: string): void {
     if (violations.length < VIOLATIONS_MAX) violations.push({ field, description });
@@ -64,6 +71,10 @@ export function readFields(): Fields {
 
   return {
     refuse,
+    unsupported(field, what = 'it') {
+      unsupportedCount += 1;
+      refuse(field, `${what} is not yet supported`);
+    },
     text,
 
     texts(field, values, { countMax, ...bounds }) {
@@ -116,16 +127,23 @@ export function readFields(): Fields {
     },
 
     finish() {
-      if (violations.length > 0) throw invalidFields(violations);
+      if (violations.length === 0) return;
+      throw unsupportedCount === violations.length
+        ? unsupportedFields(violations)
+        : invalidFields(violations);
     },
   };
 }
 
 /** What is wrong with a text, or undefined. */
-export function textFault(value: string, { max, required, multiline, pattern, shape }: TextBounds): string | undefined {
+export function textFault(
+  value: string,
+  { max, required, multiline, pattern, shape }: TextBounds,
+): string | undefined {
   if (value === '') return required === true ? 'must not be empty' : undefined;
   if (isLongerThan(value, max)) return `must have at most ${max} characters`;
-  if (multiline === true ? value.includes('\0') : CONTROL.test(value)) return 'must not hold control characters';
+  if (multiline === true ? value.includes('\0') : CONTROL.test(value))
+    return 'must not hold control characters';
   // Whoever pastes a token into a name or a note has leaked it; it must not be kept.
   if (holdsToken(value)) return 'must not hold a token';
   if (pattern !== undefined && !pattern.test(value)) return `must be ${shape ?? String(pattern)}`;

@@ -92,10 +92,16 @@ const UPDATABLE = {
 const NOT_YET_UPDATABLE: readonly string[] = ['restrictions', 'policy_ids', 'limits'];
 
 /** The new values of the fields that an update mask names. */
-export function readChange(fields: Fields, key: Key, mask: readonly string[] | undefined): Partial<KeyAttributes> {
+export function readChange(
+  fields: Fields,
+  key: Key,
+  mask: readonly string[] | undefined,
+): Partial<KeyAttributes> {
   const paths = readMask(fields, mask, Object.keys(UPDATABLE), NOT_YET_UPDATABLE);
   const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
-  return Object.fromEntries(attributes.map((attribute) => [attribute, readAttribute[attribute](fields, key)]));
+  return Object.fromEntries(
+    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, key)]),
+  );
 }
 
 /** The paths of an update mask, each one of `known`. */
@@ -115,66 +121,67 @@ export function readMask(
   }
   return [...new Set(mask)].filter((path, index) => {
     if (known.includes(path)) return true;
-    const description = notYet.includes(path)
-      ? `${path} is not yet supported`
-      : `must name only ${known.join(', ')}`;
-    fields.refuse(`update_mask.paths[${index}]`, description);
+    const field = `update_mask.paths[${index}]`;
+    if (notYet.includes(path)) fields.unsupported(field, path);
+    else fields.refuse(field, `must be one of ${known.join(', ')}`);
     return false;
   });
 }
 
 /** How each attribute is read from a message. */
-const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key: Key) => KeyAttributes[A] } = {
-  displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: 128 }),
-  ownerId: (fields, key) => fields.text('key.owner_id', key.ownerId, { max: OWNER_ID_MAX }),
-  scopes: (fields, key) =>
-    fields.texts('key.scopes', key.scopes, {
-      countMax: 256,
-      max: SCOPE_MAX,
-      pattern: GRANTED_SCOPE_PATTERN,
-      shape: 'made of A-Z a-z 0-9 _ - . / : with a wildcard `*` only as the last character',
-    }),
-  resourceAccess: (fields, { resourceAccess }) => {
-    if (resourceAccess === undefined) return { type: 'ALL' };
-    const field = 'key.resource_access';
-    switch (resourceAccess.access?.$case) {
-      case 'all':
-        return { type: 'ALL' };
-      case 'listed': {
-        const ids = fields.texts(`${field}.listed.ids`, resourceAccess.access.value.ids, {
-          countMax: 1000,
-          max: RESOURCE_ID_MAX,
-        });
-        if (ids.length === 0) fields.refuse(`${field}.listed.ids`, 'must have at least one entry');
-        return { type: 'LISTED', ids };
+const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key: Key) => KeyAttributes[A] } =
+  {
+    displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: 128 }),
+    ownerId: (fields, key) => fields.text('key.owner_id', key.ownerId, { max: OWNER_ID_MAX }),
+    scopes: (fields, key) =>
+      fields.texts('key.scopes', key.scopes, {
+        countMax: 256,
+        max: SCOPE_MAX,
+        pattern: GRANTED_SCOPE_PATTERN,
+        shape: 'made of A-Z a-z 0-9 _ - . / : with a wildcard `*` only as the last character',
+      }),
+    resourceAccess: (fields, { resourceAccess }) => {
+      if (resourceAccess === undefined) return { type: 'ALL' };
+      const field = 'key.resource_access';
+      switch (resourceAccess.access?.$case) {
+        case 'all':
+          return { type: 'ALL' };
+        case 'listed': {
+          const ids = fields.texts(`${field}.listed.ids`, resourceAccess.access.value.ids, {
+            countMax: 1000,
+            max: RESOURCE_ID_MAX,
+          });
+          if (ids.length === 0) fields.refuse(`${field}.listed.ids`, 'must have at least one entry');
+          return { type: 'LISTED', ids };
+        }
+        case undefined:
+          fields.refuse(field, 'must be one of all and listed');
+          return { type: 'ALL' };
       }
-      case undefined:
-        fields.refuse(field, 'must be one of all and listed');
-        return { type: 'ALL' };
-    }
-  },
-  metadata: (fields, { metadata }) => {
-    const entries = Object.entries(metadata);
-    if (entries.length > 64) fields.refuse('key.metadata', `must have at most 64 entries, has ${entries.length}`);
-    let bytes = 0;
-    for (const [name, value] of entries) {
-      bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
-      if (bytes > METADATA_BYTES_MAX) break;
-      fields.text('key.metadata', name, { max: METADATA_NAME_MAX, required: true });
-      fields.text('key.metadata', value, { max: METADATA_BYTES_MAX, multiline: true });
-    }
-    if (bytes > METADATA_BYTES_MAX) {
-      fields.refuse('key.metadata', `must have at most ${METADATA_BYTES_MAX} bytes of names and values`);
-    }
-    return metadata;
-  },
-  tags: (fields, key) => fields.texts('key.tags', key.tags, { countMax: 32, max: TAG_MAX }),
-  expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,
-};
+    },
+    metadata: (fields, { metadata }) => {
+      const entries = Object.entries(metadata);
+      if (entries.length > 64)
+        fields.refuse('key.metadata', `must have at most 64 entries, has ${entries.length}`);
+      let bytes = 0;
+      for (const [name, value] of entries) {
+        bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+        if (bytes > METADATA_BYTES_MAX) break;
+        fields.text('key.metadata', name, { max: METADATA_NAME_MAX, required: true });
+        fields.text('key.metadata', value, { max: METADATA_BYTES_MAX, multiline: true });
+      }
+      if (bytes > METADATA_BYTES_MAX) {
+        fields.refuse('key.metadata', `must have at most ${METADATA_BYTES_MAX} bytes of names and values`);
+      }
+      return metadata;
+    },
+    tags: (fields, key) => fields.texts('key.tags', key.tags, { countMax: 32, max: TAG_MAX }),
+    expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,
+  };
 
 /** What the contract has and this version cannot honour must not be lost in silence. */
 function refuseRules(fields: Fields, { restrictions, policyIds, limits }: Key): void {
-  if (restrictions !== undefined) fields.refuse('key.restrictions', 'is not yet supported');
-  if (policyIds.length > 0) fields.refuse('key.policy_ids', 'is not yet supported');
-  if (limits.length > 0) fields.refuse('key.limits', 'is not yet supported');
+  if (restrictions !== undefined) fields.unsupported('key.restrictions');
+  if (policyIds.length > 0) fields.unsupported('key.policy_ids');
+  if (limits.length > 0) fields.unsupported('key.limits');
 }

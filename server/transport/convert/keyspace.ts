@@ -34,7 +34,7 @@ export function readSlug(fields: Fields, keyspace: Keyspace): string {
 
 /** The attributes of a new keyspace. */
 export function readKeyspaceAttributes(fields: Fields, keyspace: Keyspace): KeyspaceAttributes {
-  if (keyspace.apis.length > 0) fields.refuse('keyspace.apis', 'is not yet supported');
+  if (keyspace.apis.length > 0) fields.unsupported('keyspace.apis');
   return {
     tokenPrefix: readAttribute.tokenPrefix(fields, keyspace),
     displayName: readAttribute.displayName(fields, keyspace),
@@ -60,7 +60,9 @@ export function readKeyspaceChange(
 ): Partial<KeyspaceAttributes> {
   const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['apis']);
   const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
-  return Object.fromEntries(attributes.map((attribute) => [attribute, readAttribute[attribute](fields, keyspace)]));
+  return Object.fromEntries(
+    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, keyspace)]),
+  );
 }
 
 const readAttribute: {

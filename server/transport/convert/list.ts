@@ -43,15 +43,18 @@ function readFilter(fields: Fields, filter: ListKeysFilter | undefined): ListKey
     value === undefined || value === '' ? undefined : fields.text(`filter.${name}`, value, { max });
 
   if (filter !== undefined) {
-    if (filter.policyId !== '') fields.refuse('filter.policy_id', 'is not yet supported');
-    if (filter.api !== '') fields.refuse('filter.api', 'is not yet supported');
-    if (filter.lastUsedBefore !== undefined) fields.refuse('filter.last_used_before', 'is not yet supported');
+    if (filter.policyId !== '') fields.unsupported('filter.policy_id');
+    if (filter.api !== '') fields.unsupported('filter.api');
+    if (filter.lastUsedBefore !== undefined) fields.unsupported('filter.last_used_before');
     if (filter.states.length > 8) fields.refuse('filter.states', 'must have at most 8 entries');
     if (!ACCESS_TYPES.has(filter.accessType)) fields.refuse('filter.access_type', 'is not an access type');
   }
   const keyspaceId = filter?.keyspaceId;
   return {
-    keyspaceId: keyspaceId === undefined || keyspaceId === '' ? undefined : fields.keyspaceId('filter.keyspace_id', keyspaceId),
+    keyspaceId:
+      keyspaceId === undefined || keyspaceId === ''
+        ? undefined
+        : fields.keyspaceId('filter.keyspace_id', keyspaceId),
     states: readStates(fields, filter?.states ?? []),
     accessType: ACCESS_TYPES.get(filter?.accessType ?? AccessType.ACCESS_TYPE_UNSPECIFIED),
     resource: optional('resource', filter?.resource, RESOURCE_ID_MAX),

@@ -1,4 +1,4 @@
-import { invalidFields, type FieldViolation } from '../../../core/fault.ts';
+import { invalidFields, unsupportedFields, type Fault, type FieldViolation } from '../../../core/fault.ts';
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
@@ -26,6 +26,7 @@ export function readVerification(message: VerifyRequest): Verification {
   const minRevision = message.minRevision === '' ? undefined : parseRevision(message.minRevision);
   const violations = findViolations(message, minRevision);
   if (violations !== undefined) throw invalidFields(violations);
+  if (message.scopeQuery !== '' || message.charges.length > 0) throw unsupported(message);
   return {
     token: message.token,
     keyspaceId: message.keyspaceId,
@@ -35,7 +36,10 @@ export function readVerification(message: VerifyRequest): Verification {
   };
 }
 
-function findViolations(message: VerifyRequest, minRevision: Revision | undefined): FieldViolation[] | undefined {
+function findViolations(
+  message: VerifyRequest,
+  minRevision: Revision | undefined,
+): FieldViolation[] | undefined {
   let violations: FieldViolation[] | undefined;
   const refuse = (field: string, description: string): void => {
     violations ??= [];
@@ -57,12 +61,11 @@ function findViolations(message: VerifyRequest, minRevision: Revision | undefine
     else if (!SCOPE_PATTERN.test(scope)) refuse(`scopes[${index}]`, 'must be made of A-Z a-z 0-9 _ - . / :');
   }
   if (tags.length > 8) refuse('tags', `must have at most 8 entries, has ${tags.length}`);
-  for (let index = 0; index < tags.length && index < 8; index += 1) bound(`tags[${index}]`, tags[index] ?? '', TAG_MAX);
+  for (let index = 0; index < tags.length && index < 8; index += 1)
+    bound(`tags[${index}]`, tags[index] ?? '', TAG_MAX);
   if (message.minRevision !== '' && minRevision === undefined) {
     refuse('min_revision', 'must be a revision that Latchkey returned');
   }
-  if (message.scopeQuery !== '') refuse('scope_query', 'is not yet supported; use scopes');
-  if (message.charges.length > 0) refuse('charges', 'is not yet supported');
   if (operation !== undefined) {
     bound('operation.api', operation.api, 128);
     bound('operation.verb', operation.verb, 16);
@@ -76,6 +79,14 @@ function findViolations(message: VerifyRequest, minRevision: Revision | undefine
     bound('client.ios_bundle_id', client.iosBundleId, 256);
   }
   return violations;
+}
+
+function unsupported({ scopeQuery, charges }: VerifyRequest): Fault {
+  const violations: FieldViolation[] = [];
+  if (scopeQuery !== '')
+    violations.push({ field: 'scope_query', description: 'it is not yet supported; use scopes' });
+  if (charges.length > 0) violations.push({ field: 'charges', description: 'it is not yet supported' });
+  return unsupportedFields(violations);
 }
 
 const VERDICT_CODES: Readonly<Record<Verdict, VerdictCode>> = {

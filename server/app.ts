@@ -1,0 +1,257 @@
+import { readFile } from 'node:fs/promises';
+import { MIGRATIONS } from '../migrations/index.ts';
+import { createAuthenticator } from './callers/authenticator.ts';
+import type { Coherence } from './coherence/coherence.ts';
+import { createHeadWatch } from './coherence/head-watch.ts';
+import { createInProcessCoherence } from './coherence/in-process.ts';
+import type { Address, Config } from './config.ts';
+import { ensureRootKey } from './lifecycle/ensure-root-key.ts';
+import { createMutate } from './lifecycle/mutation.ts';
+import { purge } from './lifecycle/purge.ts';
+import { obtainRootToken } from './root-token-file.ts';
+import { createSnapshotCache, type SnapshotCache } from './snapshots/snapshot-cache.ts';
+import { openEmbedded } from './store/engines/embedded.ts';
+import type { Engine } from './store/engines/engine.ts';
+import { openPostgres } from './store/engines/postgres.ts';
+import { migrate } from './store/migrate.ts';
+import { createStore, type KnexStore } from './store/store.ts';
+import { waitForDatabase } from './store/wait-for-database.ts';
+import type { Clock } from './telemetry/clock.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createHttpEndpoints } from './transport/http.ts';
+import { createTransport, type TlsFiles } from './transport/server.ts';
+import { createVerifier } from './verification/verifier.ts';
+
+/** How often what is over is removed, ms. */
+const PURGE_INTERVAL_MS = 3_600_000;
+
+/** How often health looks at whether memory may answer, ms. */
+const HEALTH_INTERVAL_MS = 250;
+
+/** A running server. */
+export interface App {
+  /** Where gRPC is served, with the port that it got. */
+  readonly grpc: Address;
+  /** Where metrics and probes are served. */
+  readonly http: Address | undefined;
+  /** The root token, if this start made a root key. */
+  readonly newRootToken: string | undefined;
+  /** The schema's steps that this start took. */
+  readonly migrated: readonly string[];
+  /** Takes no new calls, lets those under way finish (within the grace), and closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The whole machine: the engine with its store; memory and what keeps it true; verification upon both; the callers,
+ * who are verified like anybody; mutations; and the transport that exposes them.
+ *
+ * @throws DirectoryInUse, system errors of binding, errors of the database; nothing is left open then
+ */
+export async function startApp(options: {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Gives up the wait for the database. */
+  readonly signal?: AbortSignal;
+}): Promise<App> {
+  const { config, clock, logger } = options;
+  const closers: (() => Promise<unknown>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  };
+
+  try {
+    const tls = await readTls(config);
+    const metrics = createMetrics();
+    let isReady = (): boolean => false;
+    const endpoints = createHttpEndpoints({ metrics: () => metrics.scrape(), isReady: () => isReady() });
+    const http = await listenHttp(endpoints, config.LATCHKEY_HTTP_LISTEN);
+    closers.push(() => endpoints.close());
+
+    const engine = await openEngine(config);
+    closers.push(() => engine.close());
+    await waitForDatabase(engine.knex, {
+      timeoutMs: config.LATCHKEY_STARTUP_TIMEOUT_MS,
+      logger,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const migrated = config.LATCHKEY_MIGRATE ? await migrate(engine.knex, MIGRATIONS) : [];
+    const store = createStore(engine.knex);
+
+    const snapshots = createSnapshotCache({
+      read: (keyId) => store.readLiveKey(keyId),
+      freshness: { isFresh: () => coherence.isFresh(), covers: (revision) => coherence.covers(revision) },
+      monotonicMs: clock.monotonicMs,
+      maxBytes: config.LATCHKEY_CACHE_BYTES,
+      joinMaxMs: config.LATCHKEY_MAX_STALENESS_MS,
+    });
+    const coherence = await startCoherence({ config, engine, store, snapshots, clock, logger });
+    closers.push(() => coherence.stop());
+
+    const verifier = createVerifier({ snapshots, nowMs: clock.nowMs });
+    const authenticator = createAuthenticator({ verifier });
+    const mutate = createMutate({ store, coherence, clock, logger });
+    const newRootToken = await ensureRootKey(
+      store,
+      { configured: config.LATCHKEY_ROOT_TOKEN, obtain: () => obtainRootToken(config.LATCHKEY_DATA_DIR) },
+      clock.nowMs(),
+    );
+
+    const transport = createTransport({
+      verifier,
+      authenticator,
+      store,
+      mutate,
+      coherence,
+      clock,
+      metrics,
+      logger,
+      tls,
+      reflection: config.LATCHKEY_REFLECTION,
+      limits: {
+        maxMessageBytes: config.LATCHKEY_MAX_MESSAGE_BYTES,
+        maxConcurrentStreams: config.LATCHKEY_MAX_CONCURRENT_STREAMS,
+        connectionIdleMs: config.LATCHKEY_CONNECTION_IDLE_MS,
+        connectionAgeMs: config.LATCHKEY_CONNECTION_AGE_MS,
+        connectionAgeGraceMs: config.LATCHKEY_CONNECTION_AGE_GRACE_MS,
+        keepaliveTimeMs: config.LATCHKEY_KEEPALIVE_TIME_MS,
+        keepaliveTimeoutMs: config.LATCHKEY_KEEPALIVE_TIMEOUT_MS,
+      },
+    });
+    const { host, port } = config.LATCHKEY_LISTEN;
+    closers.push(() => transport.drain(config.LATCHKEY_SHUTDOWN_GRACE_MS));
+    const boundPort = await transport.listen(formatAddress({ host, port }));
+
+    let stopping = false;
+    isReady = () => !stopping && coherence.isFresh();
+    transport.setServing(isReady());
+    const health = setInterval(() => transport.setServing(isReady()), HEALTH_INTERVAL_MS);
+    const upkeep = startUpkeep({ engine, store, clock, logger });
+    closers.push(async () => {
+      stopping = true;
+      clearInterval(health);
+      transport.setServing(false);
+      await upkeep.stop();
+    });
+
+    observeCache(metrics.observe, snapshots);
+    metrics.observe('latchkey_memory_fresh', '1 while memory may answer', () => Number(coherence.isFresh()));
+    return { grpc: { host, port: boundPort }, http, newRootToken, migrated, stop: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Opens the configured database. Does not wait for it. */
+export async function openEngine(config: Config): Promise<Engine> {
+  const acquireTimeoutMs = config.LATCHKEY_DATABASE_ACQUIRE_TIMEOUT_MS;
+  if (config.DATABASE_URL === undefined)
+    return openEmbedded({ dataDir: config.LATCHKEY_DATA_DIR, acquireTimeoutMs });
+  return openPostgres({
+    url: config.DATABASE_URL,
+    poolSize: config.LATCHKEY_DATABASE_POOL_SIZE,
+    connectTimeoutMs: config.LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS,
+    acquireTimeoutMs,
+    statementTimeoutMs: config.LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS,
+    pollTimeoutMs: Math.min(1000, config.LATCHKEY_MAX_STALENESS_MS),
+  });
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+async function startCoherence(options: {
+  readonly config: Config;
+  readonly engine: Engine;
+  readonly store: KnexStore;
+  readonly snapshots: SnapshotCache;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Promise<Coherence> {
+  const { config, engine, store, snapshots, clock, logger } = options;
+  if (engine.headReader === undefined) {
+    return createInProcessCoherence({ memory: snapshots, head: await store.changes.head() });
+  }
+  const watch = createHeadWatch({
+    memory: snapshots,
+    reader: engine.headReader,
+    clock,
+    logger,
+    pollMs: config.LATCHKEY_POLL_MS,
+    maxStalenessMs: config.LATCHKEY_MAX_STALENESS_MS,
+  });
+  await watch.start();
+  return watch;
+}
+
+function startUpkeep(options: {
+  readonly engine: Engine;
+  readonly store: KnexStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): { stop(): Promise<void> } {
+  const { engine, store, clock, logger } = options;
+  let running: Promise<void> = Promise.resolve();
+  async function run(): Promise<void> {
+    try {
+      const { keys, answers } = await purge(store, clock.nowMs());
+      await engine.maintain();
+      if (keys + answers > 0) logger.info({ keys, answers }, 'upkeep.purged');
+    } catch (error) {
+      logger.warn({ err: error }, 'upkeep.failed');
+    }
+  }
+  const timer = setInterval(() => {
+    running = run();
+  }, PURGE_INTERVAL_MS);
+  timer.unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function readTls(config: Config): Promise<TlsFiles | undefined> {
+  const {
+    LATCHKEY_TLS_CERT_FILE: cert,
+    LATCHKEY_TLS_KEY_FILE: key,
+    LATCHKEY_TLS_CLIENT_CA_FILE: ca,
+  } = config;
+  if (cert === undefined || key === undefined) return undefined;
+  return {
+    certificate: await readFile(cert),
+    privateKey: await readFile(key),
+    clientCa: ca === undefined ? undefined : await readFile(ca),
+  };
+}
+
+async function listenHttp(
+  endpoints: ReturnType<typeof createHttpEndpoints>,
+  address: Address | undefined,
+): Promise<Address | undefined> {
+  if (address === undefined) return undefined;
+  return { host: address.host, port: await endpoints.listen(address.host, address.port) };
+}
+
+function observeCache(observe: ReturnType<typeof createMetrics>['observe'], snapshots: SnapshotCache): void {
+  observe('latchkey_cached_keys', 'Keys in memory', () => snapshots.stats().keys);
+  observe('latchkey_cached_bytes', 'Estimated size of the keys in memory', () => snapshots.stats().bytes);
+  observe('latchkey_cached_absences', 'Unknown key ids in memory', () => snapshots.stats().absences);
+  observe(
+    'latchkey_key_loads',
+    'Keys read from the database for verification, since the start',
+    () => snapshots.stats().loads,
+  );
+  observe(
+    'latchkey_key_load_failures',
+    'Such reads that failed, since the start',
+    () => snapshots.stats().loadFailures,
+  );
+}
