@@ -6,6 +6,7 @@ import type { Repositories } from '../lifecycle/ports.ts';
 const SHARD = 0;
 
 interface Row {
+  readonly shard: number;
   readonly seq: string;
 }
 
@@ -16,17 +17,17 @@ interface Row {
 export function createChangeHead(knex: Knex): Repositories['changes'] {
   return {
     async head() {
-      return revision((await knex('change_head').select('seq').where({ shard: SHARD })) as Row[]);
+      return revision(await knex<Row>('change_head').select('seq').where({ shard: SHARD }));
     },
     async advance() {
       return revision(
-        (await knex('change_head').where({ shard: SHARD }).increment('seq', 1).returning('seq')) as Row[],
+        await knex<Row>('change_head').where({ shard: SHARD }).increment('seq', 1).returning('seq'),
       );
     },
   };
 }
 
-function revision(rows: readonly Row[]): Revision {
+function revision(rows: readonly Pick<Row, 'seq'>[]): Revision {
   const [row] = rows;
   if (row === undefined)
     throw new Error('the table change_head has no row: the schema was not migrated whole');

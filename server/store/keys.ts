@@ -15,7 +15,7 @@ export function createKeyRepository(knex: Knex): KeyRepository {
       )
       .orderBy([{ column: 'create_time', order: 'desc' }, 'id']);
     const byKey = new Map<string, SecretRow[]>(rows.map(({ id }) => [id, []]));
-    for (const secret of secrets as SecretRow[]) byKey.get(secret.key_id)?.push(secret);
+    for (const secret of secrets) byKey.get(secret.key_id)?.push(secret);
     return rows.map((row) => readKey(row, byKey.get(row.id) ?? []));
   }
 
@@ -23,7 +23,7 @@ export function createKeyRepository(knex: Knex): KeyRepository {
     async get(id, lock = 'none') {
       const query = knex<KeyRow>('keys').where({ id });
       const rows = await (lock === 'update' ? query.forUpdate() : query);
-      return (await withSecrets(rows as KeyRow[]))[0];
+      return (await withSecrets(rows))[0];
     },
 
     async list({ filter, newestFirst, after, limit, nowMs }: KeyPage) {
@@ -40,7 +40,7 @@ export function createKeyRepository(knex: Knex): KeyRepository {
           { column: 'id', order },
         ])
         .limit(limit);
-      return withSecrets(rows as KeyRow[]);
+      return withSecrets(rows);
     },
 
     async insert(key) {
@@ -81,8 +81,11 @@ function applyFilter(query: Knex.QueryBuilder, filter: KeyFilter, nowMs: number)
   if (filter.keyspaceIds !== undefined) query.whereIn('keyspace_id', filter.keyspaceIds);
   if (filter.exceptKeyspaceIds.length > 0) query.whereNotIn('keyspace_id', filter.exceptKeyspaceIds);
   if (!filter.showDeleted) query.whereNull('delete_time');
-  if (filter.states.length > 0)
-    query.where((states) => filter.states.forEach((state) => states.orWhere(whereState(state, nowMs))));
+  if (filter.states.length > 0) {
+    query.where((states) => {
+      for (const state of filter.states) void states.orWhere(whereState(state, nowMs));
+    });
+  }
   if (filter.accessType !== undefined) query.where('access_type', filter.accessType);
   if (filter.resource !== undefined) {
     query.whereRaw(`(access_type = 'ALL' OR resources @> ARRAY[?]::text[])`, [filter.resource]);
@@ -93,9 +96,12 @@ function applyFilter(query: Knex.QueryBuilder, filter: KeyFilter, nowMs: number)
   if (filter.scope !== undefined) query.whereRaw('scopes @> ARRAY[?]::text[]', [filter.scope]);
   if (filter.search !== undefined) {
     const pattern = `%${filter.search.replace(/[\\%_]/g, '\\$&')}%`;
-    query.where((texts) =>
-      texts.whereILike('display_name', pattern).orWhereILike('owner_id', pattern).orWhereILike('id', pattern),
-    );
+    query.where((texts) => {
+      void texts
+        .whereILike('display_name', pattern)
+        .orWhereILike('owner_id', pattern)
+        .orWhereILike('id', pattern);
+    });
   }
   if (filter.expiresBeforeMs !== undefined) query.where('expire_time', '<', new Date(filter.expiresBeforeMs));
   if (filter.createdAfterMs !== undefined) query.where('create_time', '>', new Date(filter.createdAfterMs));
@@ -104,14 +110,8 @@ function applyFilter(query: Knex.QueryBuilder, filter: KeyFilter, nowMs: number)
 function whereState(state: KeyFilter['states'][number], nowMs: number): (query: Knex.QueryBuilder) => void {
   const now = new Date(nowMs);
   return (query) => {
-    if (state === 'ACTIVE') {
-      query
-        .where('switch', 'ACTIVE')
-        .where((expiry) => expiry.whereNull('expire_time').orWhere('expire_time', '>', now));
-    } else if (state === 'EXPIRED') {
-      query.where('switch', 'ACTIVE').where('expire_time', '<=', now);
-    } else {
-      query.where('switch', state);
-    }
+    void query.where('switch', state === 'EXPIRED' ? 'ACTIVE' : state);
+    if (state === 'EXPIRED') void query.where('expire_time', '<=', now);
+    if (state === 'ACTIVE') void query.whereRaw('(expire_time IS NULL OR expire_time > ?)', [now]);
   };
 }

@@ -9,7 +9,7 @@ export function createKeyspaceRepository(knex: Knex): KeyspaceRepository {
   return {
     async get(id, lock = 'none') {
       const query = knex<KeyspaceRow>('keyspaces').where({ id });
-      const [row] = (await (lock === 'update' ? query.forUpdate() : query)) as KeyspaceRow[];
+      const [row] = await (lock === 'update' ? query.forUpdate() : query);
       return row === undefined ? undefined : readKeyspace(row);
     },
 
@@ -18,7 +18,7 @@ export function createKeyspaceRepository(knex: Knex): KeyspaceRepository {
       if (ids !== undefined) query.whereIn('id', ids);
       if (!withRoot) query.whereNot('id', ROOT_KEYSPACE_ID);
       if (afterSlug !== undefined) query.where('slug', '>', afterSlug);
-      return ((await query) as KeyspaceRow[]).map(readKeyspace);
+      return (await query).map(readKeyspace);
     },
 
     async insert(keyspace) {

@@ -38,6 +38,6 @@ export function createLogger(options: {
       },
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line: string) => void lines.write(line.replace(TOKEN_TEXT, '[token]')) },
+    { write: (line: string) => lines.write(line.replace(TOKEN_TEXT, '[token]')) },
   );
 }

@@ -21,17 +21,18 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
-  const verdicts = new Map<Verdict, number>(VERDICTS.map((verdict) => [verdict, 0]));
-  new Counter({
+  const counts = new Map<Verdict, number>(VERDICTS.map((verdict) => [verdict, 0]));
+  const verifications = new Counter({
     name: 'latchkey_verifications_total',
     help: 'Verifications by their verdict',
     labelNames: ['verdict'],
-    registers: [registry],
     collect() {
       this.reset();
-      for (const [verdict, count] of verdicts) this.inc({ verdict }, count);
+      for (const [verdict, count] of counts) this.inc({ verdict }, count);
     },
+    registers: [],
   });
+  registry.registerMetric(verifications);
   const calls = new Histogram({
     name: 'latchkey_call_duration_seconds',
     help: 'Calls by method and code, without the verifications that memory answered at once',
@@ -41,17 +42,18 @@ export function createMetrics(): Metrics {
   });
 
   return {
-    countVerdict: (verdict) => void verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1),
+    countVerdict: (verdict) => void counts.set(verdict, (counts.get(verdict) ?? 0) + 1),
     countCall: (path, code, seconds) => calls.observe({ method: path.slice(1), code }, seconds),
     observe(name, help, read) {
-      new Gauge({
+      const gauge = new Gauge({
         name,
         help,
-        registers: [registry],
         collect() {
           this.set(read());
         },
+        registers: [],
       });
+      registry.registerMetric(gauge);
     },
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

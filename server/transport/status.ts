@@ -29,12 +29,17 @@ export function statusOf(error: unknown, logger: Logger): Status {
     logger.debug({ err: error.cause, reason: error.reason }, 'call.unavailable');
   return {
     code: grpcStatus[error.code],
-    message:
-      error.message.length > MESSAGE_MAX
-        ? `${[...error.message].slice(0, MESSAGE_MAX - 1).join('')}…`
-        : error.message,
+    message: cut(error.message),
     details: [errorInfo(error.reason, error.metadata), ...violationsOf(error), ...retryOf(error)],
   };
+}
+
+/** At most MESSAGE_MAX characters, without breaking one. */
+function cut(message: string): string {
+  if (message.length <= MESSAGE_MAX) return message;
+  return `${Array.from(message.slice(0, 2 * MESSAGE_MAX))
+    .slice(0, MESSAGE_MAX - 1)
+    .join('')}…`;
 }
 
 /** The trailers of a failed call. */

@@ -1,7 +1,7 @@
 import {
   Metadata,
   ServerInterceptingCall,
-  status as grpcStatus,
+  status as GrpcStatus,
   type ServerInterceptor,
   type ServerInterceptingCallInterface,
 } from '@grpc/grpc-js';
@@ -49,7 +49,11 @@ export function createVerifyLane(options: {
       return true;
     } catch (error) {
       const status = statusOf(error, logger);
-      call.sendStatus({ code: status.code, details: status.message, metadata: trailersOf(status) });
+      call.sendStatus({
+        code: status.code,
+        details: status.message,
+        metadata: trailersOf(status),
+      });
       return true;
     }
   }
@@ -88,4 +92,4 @@ export function createVerifyLane(options: {
 }
 
 const NO_METADATA = new Metadata();
-const OK = { code: grpcStatus.OK, details: '', metadata: null };
+const OK = { code: GrpcStatus.OK, details: '', metadata: null };

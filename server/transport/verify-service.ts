@@ -3,6 +3,7 @@ import { invalidFields } from '../../core/fault.ts';
 import type {
   BatchVerifyResult,
   VerifyRequest,
+  VerifyResponse,
   VerifyServiceDefinition,
 } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Caller } from '../callers/caller.ts';
@@ -20,25 +21,23 @@ export function createVerifyService(options: {
 }): ServiceImplementation<VerifyServiceDefinition, CallerContext> {
   const { way, logger } = options;
 
-  async function answerEntry(request: VerifyRequest, caller: Caller): Promise<BatchVerifyResult> {
-    try {
-      return { result: { $case: 'response', value: await way.answer(request, caller) } };
-    } catch (error) {
-      return { result: { $case: 'status', value: statusOf(error, logger) } };
-    }
-  }
-
-  /** An entry from memory, without a promise for each. */
-  function answerEntryNow(
+  /** An entry from memory at once, or from the database later. */
+  function answerEntry(
     request: VerifyRequest,
     caller: Caller,
   ): BatchVerifyResult | Promise<BatchVerifyResult> {
     try {
-      const value = way.tryAnswer(request, caller);
-      return value === undefined ? answerEntry(request, caller) : { result: { $case: 'response', value } };
+      const response = way.tryAnswer(request, caller);
+      return response === undefined
+        ? way.answer(request, caller).then(resultOf, failureOf)
+        : resultOf(response);
     } catch (error) {
-      return { result: { $case: 'status', value: statusOf(error, logger) } };
+      return failureOf(error);
     }
+  }
+
+  function failureOf(error: unknown): BatchVerifyResult {
+    return { result: { $case: 'status', value: statusOf(error, logger) } };
   }
 
   return {
@@ -49,7 +48,15 @@ export function createVerifyService(options: {
         const description = `must have 1 to ${BATCH_MAX} entries, has ${requests.length}`;
         throw invalidFields([{ field: 'requests', description }]);
       }
-      return { responses: await Promise.all(requests.map((request) => answerEntryNow(request, caller))) };
+      // All are begun before the first is awaited; those that memory answers are never promises.
+      const results = requests.map((request) => answerEntry(request, caller));
+      const responses: BatchVerifyResult[] = [];
+      for (const result of results) responses.push(result instanceof Promise ? await result : result);
+      return { responses };
     },
   };
+}
+
+function resultOf(value: VerifyResponse): BatchVerifyResult {
+  return { result: { $case: 'response', value } };
 }

@@ -28,7 +28,7 @@ export async function openEmbedded(options: {
     const pglite = await PGlite.create(files === undefined ? {} : { dataDir: files });
     const knex = createKnex({
       client: 'pg',
-      connection: () => ({ ...createPgConfig(pglite) }),
+      connection: () => Object.assign({}, createPgConfig(pglite)),
       pool: { min: 1, max: 1 },
       acquireConnectionTimeout: acquireTimeoutMs,
     });

@@ -1,5 +1,5 @@
 import createKnex from 'knex';
-import pg from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import type { HeadReader } from '../../coherence/ports.ts';
 import type { Engine } from './engine.ts';
 
@@ -60,12 +60,12 @@ export function openPostgres(options: PostgresOptions): Engine {
 }
 
 /** Reads the change head over one connection that nothing else can keep busy; makes a new one after an error. */
-function createHeadReader(config: pg.ClientConfig): HeadReader {
-  let client: pg.Client | undefined;
+function createHeadReader(config: ClientConfig): HeadReader {
+  let client: Client | undefined;
 
-  async function connected(): Promise<pg.Client> {
+  async function connected(): Promise<Client> {
     if (client !== undefined) return client;
-    const fresh = new pg.Client(config);
+    const fresh = new Client(config);
     // An idle connection that breaks says so here; the next poll finds out by itself.
     fresh.on('error', () => {});
     await fresh.connect();

@@ -154,7 +154,7 @@ export function textFault(
 export function isLongerThan(value: string, max: number): boolean {
   // UTF-16 has one or two units a character: most texts are settled without counting.
   if (value.length <= max) return false;
-  return value.length > 2 * max || [...value].length > max;
+  return value.length > 2 * max || Array.from(value).length > max;
 }
 
 function holdsToken(value: string): boolean {

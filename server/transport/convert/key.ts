@@ -143,21 +143,15 @@ const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key
     resourceAccess: (fields, { resourceAccess }) => {
       if (resourceAccess === undefined) return { type: 'ALL' };
       const field = 'key.resource_access';
-      switch (resourceAccess.access?.$case) {
-        case 'all':
-          return { type: 'ALL' };
-        case 'listed': {
-          const ids = fields.texts(`${field}.listed.ids`, resourceAccess.access.value.ids, {
-            countMax: 1000,
-            max: RESOURCE_ID_MAX,
-          });
-          if (ids.length === 0) fields.refuse(`${field}.listed.ids`, 'must have at least one entry');
-          return { type: 'LISTED', ids };
-        }
-        case undefined:
-          fields.refuse(field, 'must be one of all and listed');
-          return { type: 'ALL' };
-      }
+      const { access } = resourceAccess;
+      if (access === undefined) fields.refuse(field, 'must be one of all and listed');
+      if (access?.$case !== 'listed') return { type: 'ALL' };
+      const ids = fields.texts(`${field}.listed.ids`, access.value.ids, {
+        countMax: 1000,
+        max: RESOURCE_ID_MAX,
+      });
+      if (ids.length === 0) fields.refuse(`${field}.listed.ids`, 'must have at least one entry');
+      return { type: 'LISTED', ids };
     },
     metadata: (fields, { metadata }) => {
       const entries = Object.entries(metadata);
