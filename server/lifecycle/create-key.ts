@@ -58,7 +58,7 @@ export function createKey(mutate: Mutate, request: CreateKeyRequest): Promise<Mu
 }
 
 /** A new key with a new secret, not yet stored. */
-export function makeKey(options: {
+function makeKey(options: {
   readonly keyspace: Pick<KeyspaceRecord, 'id' | 'tokenPrefix'>;
   readonly attributes: KeyAttributes;
   readonly createdBy: string;

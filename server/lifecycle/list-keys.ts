@@ -3,6 +3,9 @@ import { requireReach, type Caller } from '../callers/caller.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
 import type { KeyFilter, KeyPosition, Repositories } from './ports.ts';
 
+/** A page is cut short at about this size, so that it fits into the 4 MiB that clients take by default. */
+const PAGE_BYTES_MAX = 2 * 1024 * 1024;
+
 export interface ListKeysRequest {
   readonly caller: Caller;
   /** 1 to 1000. */
@@ -43,13 +46,23 @@ export async function listKeys(store: Repositories, request: ListKeysRequest): P
     limit: pageSize + 1,
     nowMs,
   });
-  const keys = rows.slice(0, pageSize);
+  const keys = fitting(rows.slice(0, pageSize));
   const last = keys.at(-1);
-  const more = rows.length > pageSize && last !== undefined;
+  const more = rows.length > keys.length && last !== undefined;
   return {
     keys,
     nextPageToken: more ? encodePageToken(question, { createTimeMs: last.createTimeMs, id: last.id }) : '',
   };
+}
+
+/** As many keys as fit into a page, one at least. */
+function fitting(rows: readonly KeyRecord[]): readonly KeyRecord[] {
+  let bytes = 0;
+  const end = rows.findIndex((row, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(row));
+    return bytes > PAGE_BYTES_MAX && index > 0;
+  });
+  return end === -1 ? rows : rows.slice(0, end);
 }
 
 function readPosition(position: object): KeyPosition | undefined {

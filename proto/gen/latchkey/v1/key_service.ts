@@ -155,7 +155,7 @@ export interface ListKeysFilter {
 export interface ListKeysRequest {
   /**
    * How many at most; 0 means 50, more than 1000 means 1000. Negative values
-   * are refused.
+   * are refused. A page of large keys may hold fewer.
    */
   pageSize: number;
   /**
