@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { MIGRATIONS } from '../migrations/index.ts';
 import { createAuthenticator } from './callers/authenticator.ts';
 import type { Coherence } from './coherence/coherence.ts';
@@ -13,7 +15,7 @@ import { createSnapshotCache, type SnapshotCache } from './snapshots/snapshot-ca
 import { openEmbedded } from './store/engines/embedded.ts';
 import type { Engine } from './store/engines/engine.ts';
 import { openPostgres } from './store/engines/postgres.ts';
-import { migrate } from './store/migrate.ts';
+import { migrate, requireMigrated } from './store/migrate.ts';
 import { createStore, type KnexStore } from './store/store.ts';
 import { waitForDatabase } from './store/wait-for-database.ts';
 import type { Clock } from './telemetry/clock.ts';
@@ -70,13 +72,16 @@ export async function startApp(options: {
     const http = await listenHttp(endpoints, config.LATCHKEY_HTTP_LISTEN);
     closers.push(() => endpoints.close());
 
-    const engine = await openEngine(config);
+    // Told before anything is made: a first start on a busy port must not use up the showing of the root token.
+    await requireFree(config.LATCHKEY_LISTEN);
+    const engine = await openEngine(config, logger);
     closers.push(() => engine.close());
     await waitForDatabase(engine.knex, {
       timeoutMs: config.LATCHKEY_STARTUP_TIMEOUT_MS,
       logger,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    if (!config.LATCHKEY_MIGRATE) await requireMigrated(engine.knex, MIGRATIONS);
     const migrated = config.LATCHKEY_MIGRATE ? await migrate(engine.knex, MIGRATIONS) : [];
     const store = createStore(engine.knex);
 
@@ -146,10 +151,10 @@ export async function startApp(options: {
 }
 
 /** Opens the configured database. Does not wait for it. */
-export async function openEngine(config: Config): Promise<Engine> {
+export async function openEngine(config: Config, logger: Logger): Promise<Engine> {
   const acquireTimeoutMs = config.LATCHKEY_DATABASE_ACQUIRE_TIMEOUT_MS;
   if (config.DATABASE_URL === undefined)
-    return openEmbedded({ dataDir: config.LATCHKEY_DATA_DIR, acquireTimeoutMs });
+    return openEmbedded({ dataDir: config.LATCHKEY_DATA_DIR, acquireTimeoutMs, logger });
   return openPostgres({
     url: config.DATABASE_URL,
     poolSize: config.LATCHKEY_DATABASE_POOL_SIZE,
@@ -157,12 +162,22 @@ export async function openEngine(config: Config): Promise<Engine> {
     acquireTimeoutMs,
     statementTimeoutMs: config.LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS,
     pollTimeoutMs: Math.min(1000, config.LATCHKEY_MAX_STALENESS_MS),
+    logger,
   });
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** @throws the system's error if the address cannot be bound */
+async function requireFree({ host, port }: Address): Promise<void> {
+  const probe = createServer();
+  probe.listen({ host, port });
+  await once(probe, 'listening');
+  probe.close();
+  await once(probe, 'close');
 }
 
 async function startCoherence(options: {

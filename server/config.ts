@@ -265,10 +265,11 @@ function secret<T>(schema: z.ZodType<T, string>, about: string): Setting<T | und
   return { schema, fallback: undefined, about, secret: true };
 }
 
-/** The setting that was probably meant: one that shares most of its words. */
+/** The setting that was probably meant: the one that begins alike for longest, past the prefix that all share. */
 function suggestion(name: string): string {
-  const words = new Set(name.split('_'));
-  const shared = (other: string): number => other.split('_').filter((word) => words.has(word)).length;
-  const [best] = Object.keys(SETTINGS).toSorted((a, b) => shared(b) - shared(a));
-  return best !== undefined && shared(best) > 1 ? `; did you mean ${best}?` : '';
+  const alike = (other: string): number =>
+    Array.from(other).findIndex((letter, index) => letter !== name[index]);
+  const length = (other: string): number => (alike(other) === -1 ? other.length : alike(other));
+  const [best] = Object.keys(SETTINGS).toSorted((a, b) => length(b) - length(a));
+  return best !== undefined && length(best) >= 'LATCHKEY_'.length + 3 ? `; did you mean ${best}?` : '';
 }

@@ -13,6 +13,9 @@ import { waitForDatabase } from './store/wait-for-database.ts';
 import { systemClock } from './telemetry/clock.ts';
 import { createLogger } from './telemetry/logger.ts';
 
+/** Signals closer together than this are one, ms. */
+const SAME_SIGNAL_MS = 500;
+
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 
 const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: () => Promise<number> }>> = {
@@ -57,11 +60,15 @@ async function serve(): Promise<number> {
   const logger = createLogger({ level: config.LATCHKEY_LOG_LEVEL });
   const stopping = new AbortController();
   const stopped = new Promise<void>((done) => {
+    let firstMs = 0;
     const stop = (signal: string): void => {
       if (stopping.signal.aborted) {
+        // npm passes on a Ctrl-C that the terminal has sent here already; that is not a second one.
+        if (performance.now() - firstMs < SAME_SIGNAL_MS) return;
         complain(`${signal} again: ending at once`);
         process.exit(EXIT.failed);
       }
+      firstMs = performance.now();
       stopping.abort(new Error(`stopped by ${signal} before the database answered`));
       done();
     };
@@ -87,7 +94,7 @@ async function serve(): Promise<number> {
 async function runMigrations(): Promise<number> {
   const config = readConfig(process.env);
   const logger = createLogger({ level: config.LATCHKEY_LOG_LEVEL });
-  const engine = await openEngine(config);
+  const engine = await openEngine(config, logger);
   try {
     await waitForDatabase(engine.knex, { timeoutMs: config.LATCHKEY_STARTUP_TIMEOUT_MS, logger });
     const steps = await migrate(engine.knex, MIGRATIONS);

@@ -23,10 +23,21 @@ export async function waitForDatabase(
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isUnavailable(error) || performance.now() >= giveUpMs) throw error;
+      if (!isUnavailable(error)) throw new Error(`the database refuses: ${textOf(error)}`, { cause: error });
+      if (performance.now() >= giveUpMs) {
+        throw new Error(`the database did not answer within ${timeoutMs} ms: ${textOf(error)}`, {
+          cause: error,
+        });
+      }
       if (!waited) logger.warn({ err: error, timeoutMs }, 'database.awaited');
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       signal?.throwIfAborted();
     }
   }
+}
+
+/** An AggregateError (several addresses, none answers) has no text of its own. */
+function textOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(textOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }

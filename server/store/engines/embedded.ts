@@ -4,7 +4,9 @@ import { PGlite } from '@electric-sql/pglite';
 import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import createKnex from 'knex';
 import { lockDirectory } from './directory-lock.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { Engine } from './engine.ts';
+import { knexLog } from './knex-log.ts';
 
 /**
  * Postgres inside this process (PGlite, WebAssembly), for one process, with its files under `dataDir`.
@@ -19,8 +21,9 @@ export async function openEmbedded(options: {
   readonly dataDir: string | undefined;
   /** How long a query waits for the one connection, ms. */
   readonly acquireTimeoutMs: number;
+  readonly logger: Logger;
 }): Promise<Engine> {
-  const { dataDir, acquireTimeoutMs } = options;
+  const { dataDir, acquireTimeoutMs, logger } = options;
   const lock = dataDir === undefined ? undefined : await lockDirectory(dataDir);
   try {
     const files = dataDir === undefined ? undefined : join(dataDir, 'db');
@@ -28,6 +31,7 @@ export async function openEmbedded(options: {
     const pglite = await PGlite.create(files === undefined ? {} : { dataDir: files });
     const knex = createKnex({
       client: 'pg',
+      log: knexLog(logger),
       connection: () => Object.assign({}, createPgConfig(pglite)),
       pool: { min: 1, max: 1 },
       acquireConnectionTimeout: acquireTimeoutMs,

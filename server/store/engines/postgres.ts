@@ -1,7 +1,9 @@
 import createKnex from 'knex';
 import { Client, type ClientConfig } from 'pg';
 import type { HeadReader } from '../../coherence/ports.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { Engine } from './engine.ts';
+import { knexLog } from './knex-log.ts';
 
 /** Bounds of the connections to a Postgres. */
 export interface PostgresOptions {
@@ -16,6 +18,7 @@ export interface PostgresOptions {
   readonly statementTimeoutMs: number;
   /** How long a poll of the change head may take, ms. */
   readonly pollTimeoutMs: number;
+  readonly logger: Logger;
 }
 
 /** A client's time limit, past the server's own: for a server that is cut off and cannot say so. */
@@ -37,6 +40,7 @@ export function openPostgres(options: PostgresOptions): Engine {
   };
   const knex = createKnex({
     client: 'pg',
+    log: knexLog(options.logger),
     connection,
     pool: { min: 0, max: options.poolSize },
     acquireConnectionTimeout: options.acquireTimeoutMs,
