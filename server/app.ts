@@ -25,8 +25,8 @@ import { createHttpEndpoints } from './transport/http.ts';
 import { createTransport, type TlsFiles } from './transport/server.ts';
 import { createVerifier } from './verification/verifier.ts';
 
-/** How often what is over is removed, ms. */
-const PURGE_INTERVAL_MS = 3_600_000;
+/** How often what is over is removed and the database looked after, ms. */
+const UPKEEP_INTERVAL_MS = 3_600_000;
 
 /** How often health looks at whether memory may answer, ms. */
 const HEALTH_INTERVAL_MS = 250;
@@ -211,19 +211,20 @@ function startUpkeep(options: {
   readonly logger: Logger;
 }): { stop(): Promise<void> } {
   const { engine, store, clock, logger } = options;
-  let running: Promise<void> = Promise.resolve();
-  async function run(): Promise<void> {
+  async function run(maintain: () => Promise<void>): Promise<void> {
     try {
       const { keys, answers } = await purge(store, clock.nowMs());
-      await engine.maintain();
       if (keys + answers > 0) logger.info({ keys, answers }, 'upkeep.purged');
+      await maintain();
     } catch (error) {
       logger.warn({ err: error }, 'upkeep.failed');
     }
   }
+  // At the start too: a process that is restarted every half hour must not keep for ever what is over.
+  let running = run(async () => {});
   const timer = setInterval(() => {
-    running = run();
-  }, PURGE_INTERVAL_MS);
+    running = run(() => engine.maintain());
+  }, UPKEEP_INTERVAL_MS);
   timer.unref();
   return {
     async stop() {
