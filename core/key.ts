@@ -79,6 +79,9 @@ export interface KeyspaceRecord extends KeyspaceAttributes {
   readonly version: number;
 }
 
+/** What a slug looks like. */
+export const SLUG_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
+
 /** The built-in keyspace, whose keys are root keys. Its id is fixed so that every replica knows it. */
 export const ROOT_KEYSPACE_ID = 'ks_latchkey';
 

@@ -12,13 +12,17 @@ import { bareKeyId, ID_LENGTH, keyIdOf } from './ids.ts';
 /** Characters of the secret: 32 base62, 190 bits. */
 export const SECRET_LENGTH = 32;
 const CHECKSUM_LENGTH = 6;
-const BODY_LENGTH = ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH;
+/** Characters after the prefix's underscore. */
+export const TOKEN_BODY_LENGTH = ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH;
+
+/** The most characters of a token prefix. */
+export const TOKEN_PREFIX_MAX = 24;
 
 /** What a token prefix looks like; it does not end in an underscore. */
 export const TOKEN_PREFIX_PATTERN = /^[a-z](?:[a-z0-9_]{0,22}[a-z0-9])?$/;
 
-/** The longest token: a prefix of 24, an underscore, and the body. */
-export const TOKEN_LENGTH_MAX = 24 + 1 + BODY_LENGTH;
+/** The longest token: a prefix, an underscore, and the body. */
+export const TOKEN_LENGTH_MAX = TOKEN_PREFIX_MAX + 1 + TOKEN_BODY_LENGTH;
 
 const TOKEN_PATTERN = /^[a-z](?:[a-z0-9_]{0,22}[a-z0-9])?_[0-9A-Za-z]{54}$/;
 
@@ -41,7 +45,7 @@ export function parseToken(text: string): ParsedToken | undefined {
   if (text.length > TOKEN_LENGTH_MAX || !TOKEN_PATTERN.test(text)) return undefined;
   const signedEnd = text.length - CHECKSUM_LENGTH;
   if (checksum(text.slice(0, signedEnd)) !== text.slice(signedEnd)) return undefined;
-  const bodyStart = text.length - BODY_LENGTH;
+  const bodyStart = text.length - TOKEN_BODY_LENGTH;
   return {
     prefix: text.slice(0, bodyStart - 1),
     keyId: keyIdOf(text.slice(bodyStart, bodyStart + ID_LENGTH)),

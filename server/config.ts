@@ -37,7 +37,7 @@ const text = z.string().min(1, 'must not be empty');
 const flag = oneOf('true', 'false').transform((value) => value === 'true') as z.ZodType<boolean, string>;
 
 const address = z.string().transform((value, context): Address => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(value);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(value);
   const port = Number(match?.[3]);
   if (match !== null && port <= 65_535) return { host: match[1] ?? match[2] ?? '', port };
   context.addIssue({ code: 'custom', message: 'must be host:port, such as 127.0.0.1:50051 or [::1]:50051' });

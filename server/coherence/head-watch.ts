@@ -46,12 +46,21 @@ export function createHeadWatch(options: {
     while (own.delete(head.seq + 1)) head = { shard: head.shard, seq: head.seq + 1 };
   }
 
-  function see(seen: Revision): void {
-    // A head that went back is another history: a restored backup, or a standby that lost commits.
-    let foreign = seen.seq < head.seq;
-    for (let seq = head.seq + 1; seq <= seen.seq && !foreign; seq += 1) foreign = !own.has(seq);
-    if (foreign) memory.clear();
-    if (seen.seq < head.seq) own.clear();
+  /** @param sentAt the head when the poll was sent: changes of our own may have moved it on since */
+  function see(seen: Revision, sentAt: Revision): void {
+    if (seen.seq < sentAt.seq) {
+      // A head that went back is another history: a restored backup, or a standby that lost commits.
+      memory.clear();
+      own.clear();
+      head = seen;
+      return;
+    }
+    if (seen.seq <= head.seq) return;
+    for (let seq = head.seq + 1; seq <= seen.seq; seq += 1) {
+      if (own.has(seq)) continue;
+      memory.clear();
+      break;
+    }
     for (const seq of own) if (seq <= seen.seq) own.delete(seq);
     head = seen;
     advance();
@@ -60,7 +69,8 @@ export function createHeadWatch(options: {
   async function poll(): Promise<void> {
     const sentMonotonicMs = clock.monotonicMs();
     const sentWallMs = clock.nowMs();
-    see(await reader.read());
+    const sentAt = head;
+    see(await reader.read(), sentAt);
     freshUntilMonotonicMs = sentMonotonicMs + maxStalenessMs;
     freshUntilWallMs = sentWallMs + maxStalenessMs;
   }

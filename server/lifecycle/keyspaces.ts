@@ -1,6 +1,11 @@
 import { Fault, invalidFields } from '../../core/fault.ts';
 import { newId } from '../../core/ids.ts';
-import { ROOT_KEYSPACE_ID, type KeyspaceAttributes, type KeyspaceRecord } from '../../core/key.ts';
+import {
+  ROOT_KEYSPACE_ID,
+  SLUG_PATTERN,
+  type KeyspaceAttributes,
+  type KeyspaceRecord,
+} from '../../core/key.ts';
 import { difference } from '../audit/audit-event.ts';
 import { type Caller } from '../callers/caller.ts';
 import { keyspaceNotFound, requireEtag, type Etag } from './key-rules.ts';
@@ -52,7 +57,7 @@ export async function listKeyspaces(
   const question = 'keyspaces by slug';
   const afterSlug = decodePageToken(request.pageToken, question, (position) => {
     const { slug } = position as { readonly slug?: unknown };
-    return typeof slug === 'string' ? slug : undefined;
+    return typeof slug === 'string' && SLUG_PATTERN.test(slug) ? slug : undefined;
   });
   const rows = await store.keyspaces.list({
     ids: caller.confinedTo,

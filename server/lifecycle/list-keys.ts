@@ -1,3 +1,4 @@
+import { isId } from '../../core/ids.ts';
 import { ROOT_KEYSPACE_ID, type KeyRecord } from '../../core/key.ts';
 import { requireReach, type Caller } from '../callers/caller.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
@@ -5,6 +6,9 @@ import type { KeyFilter, KeyPosition, Repositories } from './ports.ts';
 
 /** A page is cut short at about this size, so that it fits into the 4 MiB that clients take by default. */
 const PAGE_BYTES_MAX = 2 * 1024 * 1024;
+
+/** The year 10000, ms since 1970: past every time that a key has. */
+const TIME_MAX_MS = Date.UTC(10_000, 0);
 
 export interface ListKeysRequest {
   readonly caller: Caller;
@@ -67,7 +71,8 @@ function fitting(rows: readonly KeyRecord[]): readonly KeyRecord[] {
 
 function readPosition(position: object): KeyPosition | undefined {
   const { createTimeMs, id } = position as Partial<KeyPosition>;
-  return Number.isSafeInteger(createTimeMs) && typeof id === 'string'
-    ? { createTimeMs: createTimeMs as number, id }
-    : undefined;
+  // What is none of ours would be an error of the database's: a date out of its range, a text that it does not take.
+  if (typeof id !== 'string' || !isId('key', id)) return undefined;
+  if (typeof createTimeMs !== 'number' || !Number.isInteger(createTimeMs)) return undefined;
+  return createTimeMs >= 0 && createTimeMs <= TIME_MAX_MS ? { createTimeMs, id } : undefined;
 }

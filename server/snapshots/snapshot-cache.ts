@@ -84,6 +84,7 @@ export function createSnapshotCache(options: {
 
   function remember(keyId: string, snapshot: Snapshot | null): void {
     if (snapshot === null) {
+      snapshots.delete(keyId);
       absences.set(keyId, true);
     } else {
       absences.delete(keyId);

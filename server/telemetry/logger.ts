@@ -13,8 +13,11 @@ const SECRET_NAMES = [
   'databaseUrl',
 ];
 
-/** Anything that looks like a token, also one with a broken checksum. */
-const TOKEN_TEXT = /\b[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}\b/g;
+/**
+ * Anything that looks like a token, also one with a broken checksum; or an escape of JSON, which is passed over so that
+ * its letter is not taken for the beginning of a token (`\nacme_…`).
+ */
+const ESCAPE_OR_TOKEN = /\\.|[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}/g;
 
 /**
  * The process's logger: a line of JSON a record on standard error, standard output being for people.
@@ -38,6 +41,10 @@ export function createLogger(options: {
       },
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line: string) => lines.write(line.replace(TOKEN_TEXT, '[token]')) },
+    { write: (line: string) => lines.write(withoutTokens(line)) },
   );
+}
+
+function withoutTokens(line: string): string {
+  return line.replace(ESCAPE_OR_TOKEN, (match) => (match.startsWith('\\') ? match : '[token]'));
 }

@@ -34,12 +34,11 @@ export function statusOf(error: unknown, logger: Logger): Status {
   };
 }
 
-/** At most MESSAGE_MAX characters, without breaking one. */
+/** At most MESSAGE_MAX characters (code points), without breaking one. */
 function cut(message: string): string {
   if (message.length <= MESSAGE_MAX) return message;
-  return `${Array.from(message.slice(0, 2 * MESSAGE_MAX))
-    .slice(0, MESSAGE_MAX - 1)
-    .join('')}…`;
+  const characters = Array.from(message.slice(0, 2 * MESSAGE_MAX + 1));
+  return characters.length <= MESSAGE_MAX ? message : `${characters.slice(0, MESSAGE_MAX - 1).join('')}…`;
 }
 
 /** The trailers of a failed call. */

@@ -1,3 +1,4 @@
+import type { Revision } from '../../core/revision.ts';
 import type { VerifyRequest, VerifyResponse } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import { requireReach, type Caller } from '../callers/caller.ts';
 import type { Coherence } from '../coherence/coherence.ts';
@@ -29,18 +30,20 @@ export function createVerifyWay(options: {
     return verification;
   }
 
-  function respond(outcome: Outcome): VerifyResponse {
+  function respond(outcome: Outcome, revision: Revision): VerifyResponse {
     metrics.countVerdict(outcome.verdict);
-    return toVerifyResponse(outcome, coherence.revision());
+    return toVerifyResponse(outcome, revision);
   }
 
   return {
     tryAnswer(request, caller) {
       const outcome = verifier.tryVerify(read(request, caller), caller.reaches);
-      return outcome === undefined ? undefined : respond(outcome);
+      return outcome === undefined ? undefined : respond(outcome, coherence.revision());
     },
     async answer(request, caller) {
-      return respond(await verifier.verify(read(request, caller), caller.reaches));
+      // Before the key is read: the verdict may be fresher than it says, never older.
+      const revision = coherence.revision();
+      return respond(await verifier.verify(read(request, caller), caller.reaches), revision);
     },
   };
 }

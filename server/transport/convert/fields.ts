@@ -1,7 +1,7 @@
 import { invalidFields, unsupportedFields, type FieldViolation } from '../../../core/fault.ts';
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
-import { parseToken } from '../../../core/token.ts';
+import { parseToken, TOKEN_BODY_LENGTH, TOKEN_PREFIX_MAX } from '../../../core/token.ts';
 import type { Duration } from '../../../proto/gen/google/protobuf/duration.ts';
 
 /** More than these are not worth sending. */
@@ -10,7 +10,8 @@ const VIOLATIONS_MAX = 20;
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const MAYBE_TOKEN = /[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}/g;
+/** The underscore before what could be the body of a token. */
+const BODY_START = new RegExp(`_(?=[0-9A-Za-z]{${TOKEN_BODY_LENGTH}})`, 'g');
 
 const SECOND_MS = 1000;
 const YEAR_10000_MS = Date.UTC(10_000, 0);
@@ -157,6 +158,12 @@ export function isLongerThan(value: string, max: number): boolean {
   return value.length > 2 * max || Array.from(value).length > max;
 }
 
+/** Whether a token stands anywhere in a text, also with letters right before or behind it. */
 function holdsToken(value: string): boolean {
-  return (value.match(MAYBE_TOKEN) ?? []).some((candidate) => parseToken(candidate) !== undefined);
+  for (const { index } of value.matchAll(BODY_START)) {
+    for (let start = index - 1; start >= 0 && start >= index - TOKEN_PREFIX_MAX; start -= 1) {
+      if (parseToken(value.slice(start, index + 1 + TOKEN_BODY_LENGTH)) !== undefined) return true;
+    }
+  }
+  return false;
 }

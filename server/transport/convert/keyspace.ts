@@ -1,4 +1,4 @@
-import type { KeyspaceAttributes, KeyspaceRecord } from '../../../core/key.ts';
+import { SLUG_PATTERN, type KeyspaceAttributes, type KeyspaceRecord } from '../../../core/key.ts';
 import { TOKEN_PREFIX_PATTERN } from '../../../core/token.ts';
 import type { Keyspace } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { formatEtag } from '../../lifecycle/key-rules.ts';
@@ -27,7 +27,7 @@ export function readSlug(fields: Fields, keyspace: Keyspace): string {
   return fields.text('keyspace.slug', keyspace.slug, {
     max: 63,
     required: true,
-    pattern: /^[a-z][a-z0-9-]*$/,
+    pattern: SLUG_PATTERN,
     shape: 'lower-case letters, digits and hyphens, a letter first',
   });
 }
