@@ -1,0 +1,8 @@
+const { createLatchkey } = require('@latchkey/sdk');
+const token = process.env['LATCHKEY_TOKEN'] ?? '';
+const latchkey = createLatchkey({ address: '127.0.0.1:50051', token, tls: false });
+async function main() {
+  const result = await latchkey.verify({ token: process.argv[2] ?? '', scopes: ['orders:read'] });
+  console.log(result.valid ? `${result.key.id} may pass` : `refused: ${result.verdict}`);
+}
+main().catch(console.error);

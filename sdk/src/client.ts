@@ -1,0 +1,45 @@
+import { HealthCheckResponse_ServingStatus as ServingStatus } from '../../proto/gen/grpc/health/v1/health.ts';
+import { createConnection } from './transport/connection.ts';
+import { createKeys, type Keys } from './keys.ts';
+import { createKeyspaces, type Keyspaces } from './keyspaces.ts';
+import { resolveOptions, type LatchkeyOptions } from './options.ts';
+import type { CallOptions } from './types/call.ts';
+import { createVerify, type Verify } from './verify.ts';
+
+/** A client of Latchkey. One is enough for a process: it holds one connection, which all calls share. */
+export interface Latchkey extends Verify {
+  /** The lifecycle of keys. */
+  readonly keys: Keys;
+  /** Sets of keys with a wall around them. */
+  readonly keyspaces: Keyspaces;
+  /**
+   * Whether the replica at the other end may answer: NOT_SERVING while it has lost its database or shuts down. Needs no
+   * scope. Rejected with a LatchkeyError if there is no answer at all.
+   */
+  health(options?: CallOptions): Promise<'SERVING' | 'NOT_SERVING'>;
+  /** Closes the connection once the calls under way are over; new ones fail with the reason CLIENT_CLOSED. */
+  close(): void;
+  /** The same as `close`, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Makes a client. It connects with the first call, and again by itself whenever the connection is lost.
+ *
+ * @throws LatchkeyError INVALID_ARGUMENT, reason INVALID_OPTION, naming every option that is out of its bounds
+ */
+export function createLatchkey(options: LatchkeyOptions): Latchkey {
+  const resolved = resolveOptions(options);
+  const connection = createConnection(resolved);
+  return {
+    ...createVerify(connection, resolved.verifyDeadlineMs),
+    keys: createKeys(connection),
+    keyspaces: createKeyspaces(connection),
+    async health(callOptions = {}) {
+      const { status } = await connection.call(connection.health.check, {}, callOptions);
+      return status === ServingStatus.SERVING ? 'SERVING' : 'NOT_SERVING';
+    },
+    close: connection.close,
+    [Symbol.dispose]: connection.close,
+  };
+}

@@ -1,0 +1,154 @@
+import type { Key as KeyMessage } from '../../proto/gen/latchkey/v1/key.ts';
+import type { Connection } from './transport/connection.ts';
+import { defined } from './convert/defined.ts';
+import { fieldMask } from './convert/field-mask.ts';
+import { fromKey, KEY_PATHS, toChangedKey, toKeyFilter, toNewKey } from './convert/key.ts';
+import { requiredTime } from './convert/times.ts';
+import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
+import { newRequest, target } from './transport/requests.ts';
+import type {
+  CallOptions,
+  ChangeOptions,
+  MutationOptions,
+  PageOptions,
+  RevokeOptions,
+} from './types/call.ts';
+import type {
+  ChangedKey,
+  CreatedKey,
+  Key,
+  KeyChange,
+  KeyLookup,
+  KeyPage,
+  KeyQuery,
+  NarrowedKey,
+  NewKey,
+} from './types/key.ts';
+
+/**
+ * The lifecycle of keys. A key of a keyspace that the root token may not touch is NOT_FOUND. Every change is made whole
+ * or not at all; one whose aim is reached already succeeds and changes nothing.
+ *
+ * Every method is rejected with a LatchkeyError. Changes fail with FAILED_PRECONDITION if the key is revoked
+ * (KEY_REVOKED) or deleted (KEY_DELETED), and with ABORTED if the `etag` does not match (ETAG_MISMATCH).
+ */
+export interface Keys {
+  /** Creates a key and returns its token, which is shown only here. Scope `keys:write`. */
+  create(key: NewKey, options?: MutationOptions): Promise<CreatedKey>;
+  /** Reads one key by its id, a deleted one too until it is purged. Scope `keys:read`. */
+  get(id: string, options?: CallOptions): Promise<Key>;
+  /** Reads one page of keys. Scope `keys:read`. */
+  list(query?: KeyQuery, options?: PageOptions): Promise<KeyPage>;
+  /**
+   * All keys of all pages, which are read while you iterate; `deadlineMs` is for each page. Scope `keys:read`.
+   *
+   * A key that is created or deleted meanwhile may or may not be among them.
+   */
+  listAll(query?: KeyQuery, options?: CallOptions): AsyncIterableIterator<Key>;
+  /** Changes the properties that `change` has. Scope `keys:write`. */
+  update(id: string, change: KeyChange, options?: ChangeOptions): Promise<NarrowedKey>;
+  /** Switches a disabled key on again. Scope `keys:write`. */
+  enable(id: string, options?: ChangeOptions): Promise<ChangedKey>;
+  /** Switches a key off until `enable`. Scope `keys:write` or `keys:revoke`. */
+  disable(id: string, options?: ChangeOptions): Promise<NarrowedKey>;
+  /** Ends a key for good. Scope `keys:revoke`. */
+  revoke(id: string, options?: RevokeOptions): Promise<NarrowedKey>;
+  /** Deletes a key. It can be undeleted for 30 days; then it is purged. Scope `keys:write`. */
+  delete(id: string, options?: ChangeOptions): Promise<NarrowedKey>;
+  /** Brings a deleted key back, in the state that it had. Scope `keys:write`. */
+  undelete(id: string, options?: ChangeOptions): Promise<ChangedKey>;
+  /** Finds the key of a token, or of what may be known of one in public. Scope `keys:read`. */
+  lookup(by: KeyLookup, options?: CallOptions): Promise<Key>;
+}
+
+/** @internal */
+export function createKeys({ keys, call }: Connection): Keys {
+  async function list(query: KeyQuery = {}, options: PageOptions = {}): Promise<KeyPage> {
+    const { filter, order, pageSize } = query;
+    const answer = await call(
+      keys.listKeys,
+      {
+        ...(filter === undefined ? {} : { filter: toKeyFilter(filter) }),
+        orderBy: order === 'OLDEST_FIRST' ? 'create_time' : 'create_time desc',
+        ...defined({ pageSize, pageToken: options.pageToken }),
+      },
+      options,
+    );
+    return {
+      keys: answer.keys.map(fromKey),
+      ...(answer.nextPageToken === '' ? {} : { nextPageToken: answer.nextPageToken }),
+    };
+  }
+
+  return {
+    async create(key, options = {}) {
+      const answer = await call(keys.createKey, { ...toNewKey(key), ...newRequest(options) }, options);
+      return { ...toChanged(answer), token: answer.token };
+    },
+
+    async get(id, options = {}) {
+      return fromKey((await call(keys.getKey, { id }, options)).key);
+    },
+
+    list,
+
+    listAll(query = {}, options = {}) {
+      return allPages(async (pageToken) => {
+        const page = await list({ pageSize: ALL_PAGE_SIZE, ...defined(query) }, { ...options, pageToken });
+        return { ...page, entries: page.keys };
+      });
+    },
+
+    async update(id, change, options = {}) {
+      const request = {
+        key: toChangedKey(id, change, options.etag),
+        updateMask: fieldMask(change, KEY_PATHS),
+        ...newRequest(options),
+      };
+      return toNarrowed(await call(keys.updateKey, request, options));
+    },
+
+    async enable(id, options = {}) {
+      return toChanged(await call(keys.enableKey, target(id, options), options));
+    },
+
+    async disable(id, options = {}) {
+      return toNarrowed(await call(keys.disableKey, target(id, options), options));
+    },
+
+    async revoke(id, options = {}) {
+      const { reason, note } = options;
+      const request = { ...target(id, options), ...defined({ reason, note }) };
+      return toNarrowed(await call(keys.revokeKey, request, options));
+    },
+
+    async delete(id, options = {}) {
+      return toNarrowed(await call(keys.deleteKey, target(id, options), options));
+    },
+
+    async undelete(id, options = {}) {
+      return toChanged(await call(keys.undeleteKey, target(id, options), options));
+    },
+
+    async lookup(by, options = {}) {
+      const message =
+        'token' in by
+          ? ({ $case: 'token', value: by.token } as const)
+          : ({ $case: 'prefix', value: by.prefix } as const);
+      return fromKey((await call(keys.lookupKey, { by: message }, options)).key);
+    },
+  };
+}
+
+interface Answer {
+  readonly key: KeyMessage | undefined;
+  readonly revision: string;
+}
+
+function toChanged({ key, revision }: Answer): ChangedKey {
+  return { key: fromKey(key), revision };
+}
+
+function toNarrowed(answer: Answer & { readonly effectiveTime: Date | undefined }): NarrowedKey {
+  return { ...toChanged(answer), effectiveTime: requiredTime('effective_time', answer.effectiveTime) };
+}

@@ -1,0 +1,37 @@
+/** Options of one call. */
+export interface CallOptions {
+  /** Gives the call up: it is rejected with a LatchkeyError of code CANCELLED whose `cause` is the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait for the answer, all tries together: 1 to 2147483647 ms. Default: the client's. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Options of a call that changes something. */
+export interface MutationOptions extends CallOptions {
+  /**
+   * A UUID that makes a repetition safe: within 24 hours the same change with the same id is made once, and answered
+   * with the first answer. Default: one a call, so that the SDK's own retries are safe. Give your own, kept with your
+   * job, if you repeat calls yourself. Whoever knows it and holds your root token can read the first answer again.
+   */
+  readonly requestId?: string | undefined;
+}
+
+/** Options of a call that changes something that exists. */
+export interface ChangeOptions extends MutationOptions {
+  /** Fail with ABORTED, reason ETAG_MISMATCH, if it was changed since this etag was read. Default: change it anyhow. */
+  readonly etag?: string | undefined;
+}
+
+/** Options of `keys.revoke`. */
+export interface RevokeOptions extends ChangeOptions {
+  /** Why, in a word to count by: `leaked`, `superseded`, `off-boarded`. At most 64 characters. */
+  readonly reason?: string | undefined;
+  /** What people should know; kept in the audit record only. At most 1024 characters. */
+  readonly note?: string | undefined;
+}
+
+/** Options of a call that reads one page. */
+export interface PageOptions extends CallOptions {
+  /** `nextPageToken` of the page before, asked for with the same filter and order. Default: the first page. */
+  readonly pageToken?: string | undefined;
+}

@@ -1,0 +1,111 @@
+import type { Verdict } from '../../../core/verdict.ts';
+
+/** One token and what its bearer wants to do. What is left out is not checked. */
+export interface VerifyRequest {
+  /** The token as the client presented it. Any text is judged: what is no token, the empty text too, is MALFORMED. */
+  readonly token: string;
+  /** The key must belong to this keyspace, `ks_…`; a key of another one is NOT_FOUND. */
+  readonly keyspaceId?: string | undefined;
+  /** What the client wants to do. */
+  readonly operation?: Operation | undefined;
+  /** The store, project or tenant it is about, at most 256 characters. None: only keys with access to ALL pass. */
+  readonly resource?: string | undefined;
+  /** Scopes that the key must hold, all of them: at most 64 of at most 128 characters each, without wildcards. */
+  readonly scopes?: readonly string[] | undefined;
+  /** Where the request came from. */
+  readonly client?: ClientInfo | undefined;
+  /** Takes nothing and counts nothing: only looks. Default: false. */
+  readonly checkOnly?: boolean | undefined;
+  /** Answer from a state at least as fresh as this `revision`, which a change returned. */
+  readonly minRevision?: string | undefined;
+  /** Labels for usage statistics: at most 8 of at most 64 characters each. */
+  readonly tags?: readonly string[] | undefined;
+}
+
+/** What a client wants to do with an API. */
+export interface Operation {
+  /** The name of the API, matched exactly. At most 128 characters. */
+  readonly api?: string | undefined;
+  /** The HTTP verb, in any case; none for gRPC. At most 16 characters. */
+  readonly verb?: string | undefined;
+  /** The HTTP path, or the full gRPC method `/pkg.Service/Method`. At most 8192 characters. */
+  readonly path?: string | undefined;
+}
+
+/** What is known of the bearer of a token. */
+export interface ClientInfo {
+  /** The IPv4 or IPv6 address. At most 64 characters. */
+  readonly ip?: string | undefined;
+  /** The referrer, as in the Referer header. At most 2048 characters. */
+  readonly referrer?: string | undefined;
+  /** The name of the Android package. At most 256 characters. */
+  readonly androidPackage?: string | undefined;
+  /** The SHA-1 of the Android app's signing certificate, in hex, with or without colons. At most 64 characters. */
+  readonly androidCertSha1?: string | undefined;
+  /** The bundle id of the iOS app. At most 256 characters. */
+  readonly iosBundleId?: string | undefined;
+}
+
+/** The answer of a verification: look at `valid` first, then TypeScript knows the rest. */
+export type VerifyResult = ValidResult | RefusedResult;
+
+/** The token passes. */
+export interface ValidResult {
+  readonly valid: true;
+  readonly verdict: 'VALID';
+  /** The key that the token belongs to. */
+  readonly key: VerifiedKey;
+  /** The limits that were looked at. Empty: the key has none. */
+  readonly limits: readonly LimitStatus[];
+  /** The state that the verdict was taken from, at least. */
+  readonly revision: string;
+}
+
+/** The token does not pass. */
+export interface RefusedResult {
+  readonly valid: false;
+  /** Why: the first check that failed. */
+  readonly verdict: Exclude<Verdict, 'VALID'>;
+  /** The key that the token belongs to. Absent for MALFORMED and NOT_FOUND. */
+  readonly key?: VerifiedKey;
+  /** For SCOPE_MISSING: the required scopes that the key lacks; else empty. */
+  readonly missingScopes: readonly string[];
+  /** For RATE_LIMITED: how long to wait before the next try, ms. */
+  readonly retryAfterMs?: number;
+  /** The limits that were looked at. Empty: the key has none. */
+  readonly limits: readonly LimitStatus[];
+  /** The state that the verdict was taken from, at least. */
+  readonly revision: string;
+}
+
+/** What a service learns of the key that it verified. */
+export interface VerifiedKey {
+  /** The public id, `key_…`, the same for life. */
+  readonly id: string;
+  /** The keyspace it belongs to, `ks_…`. */
+  readonly keyspaceId: string;
+  /** The id of its owner, of your choosing; null: none. */
+  readonly ownerId: string | null;
+  /** A name for people; may be empty. */
+  readonly displayName: string;
+  /** The scopes that it holds, as they were granted (`orders:*`). */
+  readonly scopes: readonly string[];
+  /** Data of yours. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Its tags. */
+  readonly tags: readonly string[];
+  /** When it expires; null: never. */
+  readonly expireTime: Date | null;
+}
+
+/** The state of one limit after a verification. */
+export interface LimitStatus {
+  /** The name of the limit. */
+  readonly name: string;
+  /** How much it allows in all. */
+  readonly limit: number;
+  /** How much of it is left. */
+  readonly remaining: number;
+  /** When it is whole again; null: it does not refill. */
+  readonly resetTime: Date | null;
+}
