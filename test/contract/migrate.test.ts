@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { MIGRATIONS } from '../../migrations/index.ts';
+import type { Engine } from '../../server/store/engines/engine.ts';
+import { migrate, requireMigrated, type NamedMigration } from '../../server/store/migrate.ts';
+import { createDatabase, type TestDatabase } from '../support/create-database.ts';
+import { openEmbeddedEngine, openPostgresEngine } from '../support/open-engine.ts';
+
+const NAMES = MIGRATIONS.map(([name]) => name);
+
+const nothing = async (): Promise<void> => {};
+
+/** A step that a later version might have. */
+const LATER: NamedMigration = ['9999-later', { up: nothing, down: nothing }];
+
+const FAILING: NamedMigration = [
+  '9999-failing',
+  {
+    async up(knex) {
+      await knex.raw('CREATE TABLE half (id text)');
+      await knex.raw('SELECT 1 / 0');
+    },
+    down: nothing,
+  },
+];
+
+async function tablesOf({ knex }: Engine): Promise<string[]> {
+  const { rows } = await knex.raw<{ rows: { tablename: string }[] }>(
+    `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`,
+  );
+  return rows.map(({ tablename }) => tablename).filter((name) => !name.startsWith('schema_migrations'));
+}
+
+function tests(engine: () => Engine): void {
+  it('takes every step of an empty database, and none the second time', async () => {
+    const { knex } = engine();
+    expect(await migrate(knex, MIGRATIONS)).toEqual(NAMES);
+    await knex.raw(`UPDATE change_head SET seq = 7`);
+    expect(await migrate(knex, MIGRATIONS)).toEqual([]);
+    expect(await knex('change_head')).toMatchObject([{ seq: '7' }]);
+    await requireMigrated(knex, MIGRATIONS);
+  });
+
+  it('takes only the steps that a newer version adds', async () => {
+    const { knex } = engine();
+    await migrate(knex, MIGRATIONS);
+    await expect(requireMigrated(knex, [...MIGRATIONS, LATER])).rejects.toMatchObject({
+      name: 'SchemaMismatch',
+      message: expect.stringContaining('9999-later') as string,
+    });
+    expect(await migrate(knex, [...MIGRATIONS, LATER])).toEqual(['9999-later']);
+    await requireMigrated(knex, [...MIGRATIONS, LATER]);
+  });
+
+  it('refuses a schema that is newer than it knows, and changes nothing', async () => {
+    const { knex } = engine();
+    await migrate(knex, [...MIGRATIONS, LATER]);
+    for (const attempt of [migrate(knex, MIGRATIONS), requireMigrated(knex, MIGRATIONS)]) {
+      await expect(attempt).rejects.toMatchObject({ name: 'SchemaMismatch' });
+    }
+    await requireMigrated(knex, [...MIGRATIONS, LATER]);
+  });
+
+  it('refuses an empty database where it must not migrate', async () => {
+    await expect(requireMigrated(engine().knex, MIGRATIONS)).rejects.toMatchObject({
+      name: 'SchemaMismatch',
+    });
+    expect(await tablesOf(engine())).toEqual([]);
+  });
+
+  it('takes all steps or none: one that fails leaves nothing, and the next start takes them all', async () => {
+    const { knex } = engine();
+    await expect(migrate(knex, [...MIGRATIONS, FAILING])).rejects.toThrow('division by zero');
+    expect(await tablesOf(engine())).toEqual([]);
+    expect(await migrate(knex, MIGRATIONS)).toEqual(NAMES);
+  });
+
+  it('goes back step by step to an empty database, and forth again', async () => {
+    const { knex } = engine();
+    await migrate(knex, MIGRATIONS);
+    const before = await tablesOf(engine());
+    for (const [, { down }] of MIGRATIONS.toReversed()) await down(knex);
+    expect(await tablesOf(engine())).toEqual([]);
+    for (const [, { up }] of MIGRATIONS) await up(knex);
+    expect((await tablesOf(engine())).toSorted()).toEqual(before.toSorted());
+  });
+}
+
+/** To empty a database takes far less time than to make one. */
+async function empty({ knex }: Engine): Promise<void> {
+  await knex.raw('DROP SCHEMA public CASCADE');
+  await knex.raw('CREATE SCHEMA public');
+}
+
+describe('on the embedded engine', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openEmbeddedEngine(undefined);
+  });
+  afterAll(() => engine.close());
+  beforeEach(() => empty(engine));
+  tests(() => engine);
+});
+
+describe('on Postgres', () => {
+  let database: TestDatabase;
+  let engine: Engine;
+  beforeAll(async () => {
+    database = await createDatabase({ migrated: false });
+    engine = openPostgresEngine(database.url);
+  });
+  afterAll(async () => {
+    await engine.close();
+    await database.drop();
+  });
+  beforeEach(() => empty(engine));
+  tests(() => engine);
+
+  it('takes each step once where several replicas start at once', async () => {
+    const replicas = Array.from({ length: 5 }, () => openPostgresEngine(database.url));
+    const taken = await Promise.all(replicas.map(({ knex }) => migrate(knex, MIGRATIONS)));
+    await Promise.all(replicas.map((replica) => replica.close()));
+    expect(taken.filter((names) => names.length > 0)).toEqual([NAMES]);
+    expect(await database.query('SELECT name FROM schema_migrations')).toEqual(
+      NAMES.map((name) => ({ name })),
+    );
+  });
+
+  it('leaves nothing of a migration whose session ends in the middle, nor a lock', async () => {
+    const endsItself: NamedMigration = [
+      '9999-ends-itself',
+      {
+        async up(knex) {
+          await knex.raw('CREATE TABLE half (id text)');
+          await knex.raw('SELECT pg_terminate_backend(pg_backend_pid())');
+        },
+        down: nothing,
+      },
+    ];
+    await expect(migrate(engine.knex, [...MIGRATIONS, endsItself])).rejects.toThrow();
+    expect(await tablesOf(engine)).toEqual([]);
+    expect(await migrate(engine.knex, MIGRATIONS)).toEqual(NAMES);
+  });
+});
