@@ -160,6 +160,11 @@ describe('the README', () => {
     expect(ci).toMatch(/^npm ci\b.*\nnpm test$/m);
   });
 
+  test('shows the example of the SDK that its own tests run', () => {
+    const shown = /<!-- sdk\/examples\/start.ts -->\s*```ts\n([\s\S]*?)```/.exec(README)?.[1];
+    expect(shown).toBe(readFileSync(join(ROOT, 'sdk/examples/start.ts'), 'utf8'));
+  });
+
   test('installs and runs the server with its first command, and its session is what happens', async () => {
     const address = await start(RUN);
     const known = new Map<string, string>([['127.0.0.1:50051', address]]);
