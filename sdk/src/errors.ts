@@ -54,7 +54,7 @@ export function invalidArgument(
 /** The error of an answer that this SDK does not understand. It fails closed: nothing is made up in its place. */
 export function unexpectedResponse(what: string): LatchkeyError {
   return new LatchkeyError(
-    `Latchkey answered with ${what}: this SDK is too old for the server, or the other way round [INTERNAL UNEXPECTED_RESPONSE]`,
+    `Latchkey answered with ${what}; use an SDK of the server's version [INTERNAL UNEXPECTED_RESPONSE]`,
     { code: 'INTERNAL', reason: 'UNEXPECTED_RESPONSE' },
   );
 }

@@ -27,7 +27,7 @@ export interface Keyspaces {
   get(id: string, options?: CallOptions): Promise<Keyspace>;
   /** Reads one page of keyspaces, by their slug. Scope `config:read`. */
   list(query?: KeyspaceQuery, options?: PageOptions): Promise<KeyspacePage>;
-  /** All keyspaces of all pages, which are read while you iterate; `deadlineMs` is for each page. Scope `config:read`. */
+  /** All keyspaces, page by page while you iterate; `deadlineMs` is for each page. Scope `config:read`. */
   listAll(query?: KeyspaceQuery, options?: CallOptions): AsyncIterableIterator<Keyspace>;
   /** Changes the properties that `change` has. Scope `config:write`. */
   update(id: string, change: KeyspaceChange, options?: ChangeOptions): Promise<ChangedKeyspace>;

@@ -23,8 +23,8 @@ export interface LatchkeyOptions {
   /** How often a call is tried again after UNAVAILABLE, 0 to 10 times; the deadline holds all the same. Default: 3. */
   readonly retries?: number | undefined;
   /**
-   * How often the connection is asked whether it still lives, 1000 to 2147483647 ms, also while no call is under way; so that a connection
-   * that died in silence is found and replaced. An answer must come within 5 s. Default: 30000.
+   * How often the connection is asked whether it still lives, also while no call is under way, so that one that died in
+   * silence is replaced: 1000 to 2147483647 ms. It has 5 s to answer. Default: 30000.
    */
   readonly keepaliveMs?: number | undefined;
 }
@@ -64,8 +64,8 @@ export function resolveOptions(options: LatchkeyOptions): ResolvedOptions {
   };
   const number = (name: keyof LatchkeyOptions, fallback: number, min: number, max: number): number => {
     const value = options[name] ?? fallback;
-    if (typeof value === 'number' && value >= min && value <= max) return value;
-    refuse(name, `must be a number from ${min} to ${max}`);
+    if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) return Number(value);
+    refuse(name, `must be a whole number from ${min} to ${max}`);
     return fallback;
   };
 

@@ -112,9 +112,13 @@ export function deleteKeyspace(mutate: Mutate, request: DeleteKeyspaceRequest): 
     const before = await lockKeyspace(tx, caller, id, etag);
     const keys = await tx.keys.countIn(id);
     if (keys > 0) {
-      throw new Fault('KEYSPACE_IN_USE', `the keyspace ${id} still has ${keys} keys; delete them first`, {
-        metadata: { keyspace_id: id, keys: String(keys) },
-      });
+      throw new Fault(
+        'KEYSPACE_IN_USE',
+        `the keyspace ${id} still has ${keys} ${keys === 1 ? 'key' : 'keys'}; delete them first`,
+        {
+          metadata: { keyspace_id: id, keys: String(keys) },
+        },
+      );
     }
     await tx.keys.purgeDeletedIn(id);
     await tx.keyspaces.delete(id);

@@ -25,7 +25,10 @@ const RETRY_DELAY_MS = 50;
 /** After this time without an answer to a keepalive ping the connection is given up, ms. */
 const KEEPALIVE_TIMEOUT_MS = 5000;
 
-/** Pauses before a lost connection is tried again, ms; grpc-js grows from the one to the other. Its own, 1 s to 2 min, would outlast a restart by far. */
+/**
+ * The first and the longest pause before a lost connection is tried again, ms. Those of grpc-js, 1 s and 2 min, would
+ * outlast a restart by far.
+ */
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 5000;
 
@@ -56,7 +59,11 @@ export interface Connection {
   close(): void;
 }
 
-/** Makes a channel; it connects with the first call and again whenever it has to. @throws LatchkeyError INVALID_OPTION */
+/**
+ * Makes a channel; it connects with the first call, and again whenever it has to.
+ *
+ * @throws LatchkeyError INVALID_OPTION if the certificates cannot be used
+ */
 export function createConnection(options: ResolvedOptions): Connection {
   const { address, token, tls, retries, keepaliveMs } = options;
   const channel = createChannel(address, credentialsOf(tls), {

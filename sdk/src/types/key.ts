@@ -154,7 +154,10 @@ export type KeyLookup =
       readonly token: string;
     }
   | {
-      /** A key id, with or without `key_`, or a beginning of a token with all of the key id: a `tokenHint`. At most 256 characters. */
+      /**
+       * A key id, with or without `key_`, or a beginning of a token with all of the key id, such as a `tokenHint`. At most
+       * 256 characters.
+       */
       readonly prefix: string;
     };
 

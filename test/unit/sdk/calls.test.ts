@@ -76,21 +76,6 @@ describe('every call', () => {
     expect(await during).toMatchObject({ code: 'CANCELLED', reason: 'CANCELLED', cause });
   });
 
-  it('ends with CANCELLED while it waits for its next try', async () => {
-    const controller = new AbortController();
-    fake = await startFakeLatchkey({
-      getKey(_request, context) {
-        setImmediate(() => controller.abort());
-        return fail(context, Status.UNAVAILABLE, 'no database', {
-          reason: 'DATABASE_UNAVAILABLE',
-          retryAfterMs: 3_600_000,
-        });
-      },
-    });
-    const call = fake.client.keys.get('key_1', { signal: controller.signal, deadlineMs: 2 ** 31 - 1 });
-    await expect(call).rejects.toMatchObject({ code: 'CANCELLED' });
-  });
-
   it('fails with CLIENT_CLOSED once the client is closed', async () => {
     fake = await startFakeLatchkey({});
     fake.client[Symbol.dispose]();

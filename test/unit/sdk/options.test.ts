@@ -80,6 +80,7 @@ describe('options', () => {
     ['deadlineMs', '10'],
     ['retries', -1],
     ['retries', 11],
+    ['retries', 1.5],
     ['keepaliveMs', 999],
     ['keepaliveMs', Infinity],
   ])('refuse %s: %j', (name, value) => {
