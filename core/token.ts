@@ -54,8 +54,8 @@ export function parseToken(text: string): ParsedToken | undefined {
 
 /** The SHA-256 digest of a whole token: all that is ever stored of it. 32 bytes. */
 export function digestToken(token: string): Buffer {
-  // crypto.hash is three times as fast as createHash for so short a text.
-  return hash('sha256', token, 'buffer');
+  // crypto.hash is three times as fast as createHash for so short a text, and a text of bytes faster than a buffer.
+  return Buffer.from(hash('sha256', token, 'binary'), 'latin1');
 }
 
 /** The last four characters of a token, by which people tell secrets of a key apart. They are of the checksum: 22 bits are told of a secret of 190. */

@@ -84,6 +84,10 @@ export function createHeadWatch(options: {
       if (!failing) logger.warn({ err: error, maxStalenessMs }, 'database.unavailable');
       failing = true;
     }
+    schedule();
+  }
+
+  function schedule(): void {
     if (stopped) return;
     timer = setTimeout(() => {
       running = pollAndRepeat();
@@ -92,7 +96,7 @@ export function createHeadWatch(options: {
 
   return {
     isFresh: () => clock.monotonicMs() < freshUntilMonotonicMs && clock.nowMs() < freshUntilWallMs,
-    covers: (revision) => revision.seq <= head.seq,
+    covers: ({ shard, seq }) => shard === head.shard && seq <= head.seq,
     revision: () => head,
     publish(changes, revision) {
       applyChanges(memory, changes);
@@ -103,7 +107,7 @@ export function createHeadWatch(options: {
     effectiveDelayMs: maxStalenessMs,
     async start() {
       await poll();
-      running = pollAndRepeat();
+      schedule();
     },
     async stop() {
       stopped = true;

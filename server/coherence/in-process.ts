@@ -13,7 +13,7 @@ export function createInProcessCoherence(options: {
   let { head } = options;
   return {
     isFresh: () => true,
-    covers: (revision) => revision.seq <= head.seq,
+    covers: ({ shard, seq }) => shard === head.shard && seq <= head.seq,
     revision: () => head,
     publish(changes, revision) {
       applyChanges(memory, changes);

@@ -37,7 +37,9 @@ export function sealAnswer(requestId: string, answer: unknown): Buffer {
 
 /** @throws Error if it was not sealed under this request id */
 export function openAnswer(requestId: string, sealed: Buffer): unknown {
-  const decipher = createDecipheriv('aes-256-gcm', answerKey(requestId), sealed.subarray(0, NONCE_BYTES));
+  const decipher = createDecipheriv('aes-256-gcm', answerKey(requestId), sealed.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
   decipher.setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
   const body = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
   return JSON.parse(body.toString('utf8'));

@@ -17,7 +17,7 @@ const SECRET_NAMES = [
  * Anything that looks like a token, also one with a broken checksum; or an escape of JSON, which is passed over so that
  * its letter is not taken for the beginning of a token (`\nacme_…`).
  */
-const ESCAPE_OR_TOKEN = /\\.|[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}/g;
+const ESCAPE_OR_TOKEN = /\\(?:u[0-9a-f]{4}|.)|[a-z][a-z0-9_]{0,23}_[0-9A-Za-z]{54}/g;
 
 /**
  * The process's logger: a line of JSON a record on standard error, standard output being for people.

@@ -3,7 +3,6 @@ import { createServer, type CompatServiceDefinition, type ServiceImplementation 
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
-import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
 import type { Coherence } from '../coherence/coherence.ts';
 import type { Mutate } from '../lifecycle/mutation.ts';
@@ -17,6 +16,7 @@ import { createKeyspaceService } from './keyspace-service.ts';
 import { withMiddleware, type CallerContext } from './middleware.ts';
 import { addReflection } from './reflection.ts';
 import { requireAccessRules, RPC_ACCESS, type ServiceMethods } from './rpc-access.ts';
+import { VerifyServiceCodec } from './verify-codec.ts';
 import { createVerifyLane } from './verify-lane.ts';
 import { createVerifyService } from './verify-service.ts';
 import { createVerifyWay } from './verify-way.ts';
@@ -93,7 +93,7 @@ export function createTransport(options: {
   const health = HealthState();
   health.setStatus('unhealthy');
   const services = [
-    add(VerifyServiceDefinition, createVerifyService({ way, logger })),
+    add(VerifyServiceCodec, createVerifyService({ way, logger })),
     add(KeyServiceDefinition, createKeyService({ store, mutate, nowMs: clock.nowMs })),
     add(KeyspaceServiceDefinition, createKeyspaceService({ store, mutate })),
   ];

@@ -4,12 +4,12 @@ import type {
   BatchVerifyResult,
   VerifyRequest,
   VerifyResponse,
-  VerifyServiceDefinition,
 } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Caller } from '../callers/caller.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CallerContext } from './middleware.ts';
 import { statusOf } from './status.ts';
+import type { VerifyServiceCodec } from './verify-codec.ts';
 import type { VerifyWay } from './verify-way.ts';
 
 const BATCH_MAX = 256;
@@ -18,7 +18,7 @@ const BATCH_MAX = 256;
 export function createVerifyService(options: {
   readonly way: VerifyWay;
   readonly logger: Logger;
-}): ServiceImplementation<VerifyServiceDefinition, CallerContext> {
+}): ServiceImplementation<typeof VerifyServiceCodec, CallerContext> {
   const { way, logger } = options;
 
   /** An entry from memory at once, or from the database later. */

@@ -119,13 +119,12 @@ export function readMask(
     fields.refuse('update_mask', 'must have at most 64 paths');
     return [];
   }
-  return [...new Set(mask)].filter((path, index) => {
-    if (known.includes(path)) return true;
+  mask.forEach((path, index) => {
     const field = `update_mask.paths[${index}]`;
     if (notYet.includes(path)) fields.unsupported(field, path);
-    else fields.refuse(field, `must be one of ${known.join(', ')}`);
-    return false;
+    else if (!known.includes(path)) fields.refuse(field, `must be one of ${known.join(', ')}`);
   });
+  return known.filter((path) => mask.includes(path));
 }
 
 /** How each attribute is read from a message. */

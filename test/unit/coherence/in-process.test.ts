@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { createInProcessCoherence } from '../../../server/coherence/in-process.ts';
+
+const at = (seq: number) => ({ shard: 0, seq });
+
+function inProcess(seq: number) {
+  const forgotten: string[] = [];
+  const memory = {
+    evict: (keyId: string) => void forgotten.push(keyId),
+    clear: () => void forgotten.push('*'),
+  };
+  return { coherence: createInProcessCoherence({ memory, head: at(seq) }), forgotten };
+}
+
+test('memory of the only process is always fresh, and its changes take effect at once', async () => {
+  const { coherence } = inProcess(0);
+  expect(coherence.isFresh()).toBe(true);
+  expect(coherence.effectiveDelayMs).toBe(0);
+  await coherence.stop();
+});
+
+test('the head that was found is covered, and nothing after it', () => {
+  const { coherence, forgotten } = inProcess(7);
+  expect(coherence.revision()).toEqual(at(7));
+  expect([6, 7, 8].map((seq) => coherence.covers(at(seq)))).toEqual([true, true, false]);
+  expect(forgotten).toEqual([]);
+});
+
+test('a change is applied before it is covered', () => {
+  const seen: boolean[] = [];
+  const coherence = createInProcessCoherence({
+    memory: { evict: () => void seen.push(coherence.covers(at(8))), clear: () => {} },
+    head: at(7),
+  });
+  coherence.publish([{ kind: 'key', keyId: 'key_a' }], at(8));
+  expect(seen).toEqual([false]);
+  expect(coherence.covers(at(8))).toBe(true);
+});
+
+test('changes are applied in order, keys by themselves and everything at once', () => {
+  const { coherence, forgotten } = inProcess(7);
+  coherence.publish([{ kind: 'key', keyId: 'key_a' }, { kind: 'everything' }], at(8));
+  coherence.publish([{ kind: 'key', keyId: 'key_b' }], at(9));
+  expect(forgotten).toEqual(['key_a', '*', 'key_b']);
+  expect(coherence.revision()).toEqual(at(9));
+});
+
+test('a change whose fate is unknown is applied, and the head stays', () => {
+  const { coherence, forgotten } = inProcess(7);
+  coherence.publish([{ kind: 'key', keyId: 'key_a' }], undefined);
+  expect(forgotten).toEqual(['key_a']);
+  expect(coherence.revision()).toEqual(at(7));
+});
+
+test('the head never goes back', () => {
+  const { coherence } = inProcess(7);
+  coherence.publish([], at(9));
+  coherence.publish([], at(8));
+  expect(coherence.revision()).toEqual(at(9));
+});

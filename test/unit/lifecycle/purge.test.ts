@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import type { Store } from '../../../server/lifecycle/ports.ts';
+import { purge } from '../../../server/lifecycle/purge.ts';
+
+/** A store with so many rows to remove; remembers how many each call may take. */
+function storeWith(keys: number, answers: number, calls: string[]): Store {
+  const left = { keys, answers };
+  const purgeDue = (what: keyof typeof left) => async (nowMs: number, limit: number) => {
+    calls.push(`${what} ${nowMs} ${limit}`);
+    const removed = Math.min(limit, left[what]);
+    left[what] -= removed;
+    return removed;
+  };
+  return {
+    keys: { purgeDue: purgeDue('keys') },
+    idempotency: { purgeDue: purgeDue('answers') },
+  } as unknown as Store;
+}
+
+test.each([
+  [0, 0],
+  [1, 999],
+  [1000, 2500],
+])('%i keys and %i answers are all removed, in bounded transactions', async (keys, answers) => {
+  const calls: string[] = [];
+  const store = storeWith(keys, answers, calls);
+  expect(await purge(store, 7)).toEqual({ keys, answers });
+  expect(await purge(store, 7)).toEqual({ keys: 0, answers: 0 });
+  expect(new Set(calls)).toEqual(new Set(['keys 7 1000', 'answers 7 1000']));
+});
