@@ -13,6 +13,7 @@ export type FaultCode =
   | 'PERMISSION_DENIED'
   | 'FAILED_PRECONDITION'
   | 'ABORTED'
+  | 'RESOURCE_EXHAUSTED'
   | 'UNIMPLEMENTED'
   | 'UNAVAILABLE'
   | 'UNAUTHENTICATED';
@@ -27,6 +28,8 @@ export const FAULT_CODES = {
   RPC_NOT_YET_SUPPORTED: 'UNIMPLEMENTED',
   /** The request id was used before, with another request. */
   IDEMPOTENCY_MISMATCH: 'INVALID_ARGUMENT',
+  /** The call carries more metadata than is read. */
+  METADATA_TOO_LARGE: 'RESOURCE_EXHAUSTED',
   KEY_NOT_FOUND: 'NOT_FOUND',
   KEYSPACE_NOT_FOUND: 'NOT_FOUND',
   SLUG_TAKEN: 'ALREADY_EXISTS',

@@ -117,6 +117,7 @@ export async function startApp(options: {
       reflection: config.LATCHKEY_REFLECTION,
       limits: {
         maxMessageBytes: config.LATCHKEY_MAX_MESSAGE_BYTES,
+        maxMetadataBytes: config.LATCHKEY_MAX_METADATA_BYTES,
         maxConcurrentStreams: config.LATCHKEY_MAX_CONCURRENT_STREAMS,
         connectionIdleMs: config.LATCHKEY_CONNECTION_IDLE_MS,
         connectionAgeMs: config.LATCHKEY_CONNECTION_AGE_MS,

@@ -158,6 +158,11 @@ export const SETTINGS = {
     '4194304',
     'The largest request, bytes; a larger one is RESOURCE_EXHAUSTED.',
   ),
+  LATCHKEY_MAX_METADATA_BYTES: setting(
+    integer(1024, 1_048_576),
+    '16384',
+    'The most metadata of a call, bytes of names and values; more is RESOURCE_EXHAUSTED.',
+  ),
   LATCHKEY_MAX_CONCURRENT_STREAMS: setting(
     integer(1, 1_000_000),
     '1000',

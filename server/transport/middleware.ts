@@ -7,6 +7,7 @@ import { requireScope, type Caller } from '../callers/caller.ts';
 import { Status } from '../../proto/gen/google/rpc/status.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CallMetrics } from '../telemetry/metrics.ts';
+import { requireSmallMetadata } from './metadata-limit.ts';
 import { STATUS_DETAILS_TRAILER, statusOf } from './status.ts';
 
 /** What a handler knows of its call, beside what nice-grpc tells. */
@@ -18,6 +19,7 @@ export interface CallerContext {
 export interface MiddlewareOptions {
   readonly authenticator: Authenticator;
   readonly access: ReadonlyMap<string, Access>;
+  readonly maxMetadataBytes: number;
   readonly metrics: CallMetrics;
   readonly logger: Logger;
 }
@@ -29,7 +31,7 @@ export interface MiddlewareOptions {
  * 1. counting: the time and the code of each call
  * 2. errors: whatever is thrown becomes a status; the only place where that happens
  * 3. cancellation: a call whose client is gone is not begun
- * 4. callers: who asks, and may they
+ * 4. callers: who asks, with no more words than are read, and may they
  */
 export function withMiddleware(server: Server, options: MiddlewareOptions): Server<CallerContext> {
   return server.use(countCalls(options)).use(answerErrors(options)).use(identifyCaller(options));
@@ -68,8 +70,13 @@ function answerErrors({ logger }: MiddlewareOptions): ServerMiddleware {
   };
 }
 
-function identifyCaller({ authenticator, access }: MiddlewareOptions): ServerMiddleware<CallerContext> {
+function identifyCaller({
+  authenticator,
+  access,
+  maxMetadataBytes,
+}: MiddlewareOptions): ServerMiddleware<CallerContext> {
   return async function* (call, context) {
+    requireSmallMetadata(context.metadata, maxMetadataBytes);
     const rule = access.get(call.method.path);
     if (rule === 'open') return yield* call.next(call.request, { ...context, caller: NOBODY });
     const caller = await authenticator.authenticate(context.metadata.get('authorization'));

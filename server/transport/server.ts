@@ -32,6 +32,7 @@ export interface TlsFiles {
 /** Bounds that protect the server from its clients. */
 export interface TransportLimits {
   readonly maxMessageBytes: number;
+  readonly maxMetadataBytes: number;
   /** Calls at a time on one connection. */
   readonly maxConcurrentStreams: number;
   readonly connectionIdleMs: number;
@@ -66,6 +67,7 @@ export function createTransport(options: {
 }): Transport {
   const { authenticator, clock, coherence, logger, limits, metrics, mutate, store, tls, verifier } = options;
   const access = RPC_ACCESS;
+  const { maxMetadataBytes } = limits;
   const way = createVerifyWay({ verifier, coherence, metrics });
 
   const serverOptions: ServerOptions = {
@@ -76,9 +78,15 @@ export function createTransport(options: {
     'grpc.max_connection_age_grace_ms': limits.connectionAgeGraceMs,
     'grpc.keepalive_time_ms': limits.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-    interceptors: [createVerifyLane({ way, authenticator, access, logger })],
+    interceptors: [createVerifyLane({ way, authenticator, access, maxMetadataBytes, logger })],
   };
-  const server = withMiddleware(createServer(serverOptions), { authenticator, access, metrics, logger });
+  const server = withMiddleware(createServer(serverOptions), {
+    authenticator,
+    access,
+    maxMetadataBytes,
+    metrics,
+    logger,
+  });
 
   /** Adds a service, if every method of it says who may call it. */
   function add<Service extends ServiceMethods & CompatServiceDefinition>(

@@ -10,6 +10,7 @@ import type { Access } from '../callers/access.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
 import { requireScope } from '../callers/caller.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { requireSmallMetadata } from './metadata-limit.ts';
 import { statusOf, trailersOf } from './status.ts';
 import type { VerifyWay } from './verify-way.ts';
 
@@ -25,9 +26,10 @@ export function createVerifyLane(options: {
   readonly way: VerifyWay;
   readonly authenticator: Authenticator;
   readonly access: ReadonlyMap<string, Access>;
+  readonly maxMetadataBytes: number;
   readonly logger: Logger;
 }): ServerInterceptor {
-  const { way, authenticator, logger } = options;
+  const { way, authenticator, maxMetadataBytes, logger } = options;
   const rule = options.access.get(VERIFY_PATH);
   const scopes = rule === undefined || rule === 'open' ? [] : rule.anyOf;
 
@@ -38,6 +40,7 @@ export function createVerifyLane(options: {
     request: VerifyRequest,
   ): boolean {
     try {
+      requireSmallMetadata(Object.entries(metadata.toJSON()), maxMetadataBytes);
       const [authorization] = metadata.get('authorization');
       const caller = authenticator.tryAuthenticate(authorization?.toString());
       if (caller === undefined) return false;
@@ -60,40 +63,90 @@ export function createVerifyLane(options: {
     }
   }
 
-  return (method, call) => {
-    if (method.path !== VERIFY_PATH) return new ServerInterceptingCall(call);
-    let held: { readonly metadata: Metadata; readonly goOn: (metadata: Metadata) => void } | undefined;
-    let answered = false;
-    return new ServerInterceptingCall(call, {
-      start(next) {
-        next({
-          onReceiveMetadata(metadata, goOn) {
-            held = { metadata, goOn };
-            call.startRead();
-          },
-          onReceiveMessage(message: VerifyRequest, goOn) {
-            if (held === undefined) return goOn(message);
-            const { metadata, goOn: goOnWithMetadata } = held;
-            held = undefined;
-            answered = tryAnswer(call, metadata, message);
-            if (answered) return;
-            goOnWithMetadata(metadata);
-            goOn(message);
-          },
-          onReceiveHalfClose(goOn) {
-            if (answered) return;
-            // A call without a message: the ordinary handler knows what to say.
-            held?.goOn(held.metadata);
-            held = undefined;
-            goOn();
-          },
-        });
-      },
-    });
-  };
+  return (method, call) =>
+    method.path === VERIFY_PATH ? new LaneCall(call, tryAnswer) : new ServerInterceptingCall(call);
+}
+
+/** What hears of a call: the handler, and the lane in its place. */
+type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
+
+/** Answers a call, if that needs no I/O; false: the handler has to. */
+type TryAnswer = (
+  call: ServerInterceptingCallInterface,
+  metadata: Metadata,
+  request: VerifyRequest,
+) => boolean;
+
+/**
+ * A call that the lane reads before the handler does. What it cannot answer, the handler is given as if it had just
+ * come: the metadata, and the message at the handler's own first read.
+ *
+ * It listens itself, one object a call; with a responder, grpc-js would make a dozen.
+ */
+class LaneCall extends ServerInterceptingCall implements Listener {
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #tryAnswer: TryAnswer;
+  #handler: Listener | undefined;
+  /** Until the handler has it. */
+  #metadata: Metadata | undefined;
+  /** Until the handler reads it. */
+  #message: VerifyRequest | undefined;
+  #answered = false;
+
+  constructor(call: ServerInterceptingCallInterface, tryAnswer: TryAnswer) {
+    super(call);
+    this.#call = call;
+    this.#tryAnswer = tryAnswer;
+  }
+
+  override start(handler: Listener): void {
+    this.#handler = handler;
+    this.#call.start(this);
+  }
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.#metadata = metadata;
+    this.#call.startRead();
+  }
+
+  onReceiveMessage(message: VerifyRequest): void {
+    if (this.#metadata === undefined) {
+      this.#handler?.onReceiveMessage(message);
+      return;
+    }
+    this.#answered = this.#tryAnswer(this.#call, this.#metadata, message);
+    if (this.#answered) return;
+    this.#message = message;
+    this.#handOver();
+  }
+
+  onReceiveHalfClose(): void {
+    if (this.#answered) return;
+    // A call without a message: the handler knows what to say.
+    this.#handOver();
+    this.#handler?.onReceiveHalfClose();
+  }
+
+  onCancel(): void {
+    this.#handler?.onCancel();
+  }
+
+  override startRead(): void {
+    const message = this.#message;
+    this.#message = undefined;
+    if (message === undefined) this.#call.startRead();
+    else this.#handler?.onReceiveMessage(message);
+  }
+
+  #handOver(): void {
+    const metadata = this.#metadata;
+    this.#metadata = undefined;
+    if (metadata !== undefined) this.#handler?.onReceiveMetadata(metadata);
+  }
 }
 
 const ignore = (): void => {};
 const NO_METADATA = new Metadata();
+
 // With the words that grpc-js gives the ordinary handler: an answer does not tell which way it came.
 const OK = { code: GrpcStatus.OK, details: 'OK', metadata: null };
