@@ -51,7 +51,7 @@ export function trailersOf(status: Status): Metadata {
 function errorInfo(reason: string, metadata: Readonly<Record<string, string>>): Any {
   return pack(
     'ErrorInfo',
-    ErrorInfo.encode({ reason, domain: 'latchkey', metadata: { ...metadata } }).finish(),
+    ErrorInfo.encode({ reason, domain: 'latchkey', metadata: new Map(Object.entries(metadata)) }).finish(),
   );
 }
 

@@ -1,16 +1,23 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { KeyState } from '../../proto/gen/latchkey/v1/key.ts';
 import { Verdict } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import { newId } from '../../core/ids.ts';
 import { newToken } from '../../core/token.ts';
+import { readRootToken } from '../../server/root-token-file.ts';
 import type { Engine } from '../../server/store/engines/engine.ts';
 import { createClients, type Clients } from '../support/clients.ts';
 import { createDatabase, type TestDatabase } from '../support/create-database.ts';
 import { openEmbeddedEngine, openPostgresEngine } from '../support/open-engine.ts';
-import { spawnServer, type ServerProcess } from '../support/spawn-server.ts';
-import { createDataDirectory, type TemporaryDirectory } from '../support/temporary-directory.ts';
+import { spawnCommand, spawnServer, type ServerProcess } from '../support/spawn-server.ts';
+import {
+  createDataDirectory,
+  createTemporaryDirectory,
+  type TemporaryDirectory,
+} from '../support/temporary-directory.ts';
 
 const ROUNDS = 4;
 const WORKERS = 4;
@@ -42,6 +49,22 @@ interface Ledger {
   readonly revisions: string[];
 }
 
+/**
+ * The choices of this run, in the tests' names. The same seed makes the same choices; at what statement the kill
+ * strikes is up to the machine.
+ */
+const SEED = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
+
+let state = SEED;
+
+/** A whole number from 0 to `below` - 1 (mulberry32). */
+function choose(below: number): number {
+  state = (state + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+  return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+}
+
 const ROOT_TOKEN = newToken('latchkey', newId('key'));
 
 let database: TestDatabase | undefined;
@@ -70,7 +93,7 @@ describe.each<[string, () => Promise<{ env: Record<string, string>; open: () => 
     },
   ],
 ])('on %s', (_, prepare) => {
-  it('loses nothing that was acknowledged, and does nothing by halves, when it is killed again and again', async () => {
+  it(`loses nothing that was acknowledged, and does nothing by halves, when it is killed again and again (seed ${SEED})`, async () => {
     const { env, open } = await prepare();
     const ledger: Ledger = { keys: [], lost: [], revisions: [] };
     let keyspaceId = '';
@@ -101,6 +124,27 @@ describe.each<[string, () => Promise<{ env: Record<string, string>; open: () => 
   });
 });
 
+it(`starts, with its root key, where the first starts were killed while they made the database (seed ${SEED})`, async () => {
+  const fresh = await createTemporaryDirectory();
+  const env = { LATCHKEY_LOG_LEVEL: 'warn', LATCHKEY_DATA_DIR: join(fresh.path, 'data') };
+  const files = (): Promise<string[]> => readdir(join(fresh.path, 'data', 'db')).catch(() => []);
+  for (const laterMs of [choose(50), choose(1000)]) {
+    const killed = spawnCommand({
+      env: { ...env, LATCHKEY_LISTEN: '127.0.0.1:0', LATCHKEY_HTTP_LISTEN: 'off' },
+    });
+    while ((await files()).length === 0) await sleep(1);
+    await sleep(laterMs);
+    await killed.end('SIGKILL');
+  }
+  const server = await spawnServer({ env });
+  const token = await readRootToken(env.LATCHKEY_DATA_DIR);
+  const clients = createClients({ address: server.address, token });
+  expect((await clients.keyspaces.listKeyspaces({})).keyspaces.map(({ slug }) => slug)).toEqual(['latchkey']);
+  clients.close();
+  await server.end('SIGKILL');
+  await fresh.remove();
+});
+
 /** Lets workers change keys until the server is killed under them, at some moment. */
 async function mutateUntilKilled(
   server: ServerProcess,
@@ -111,7 +155,7 @@ async function mutateUntilKilled(
   const before = ledger.revisions.length;
   const workers = Array.from({ length: WORKERS }, () => work(clients, keyspaceId, ledger));
   while (ledger.revisions.length === before) await sleep(1);
-  await sleep(randomInt(LIFE_MS));
+  await sleep(choose(LIFE_MS));
   await server.end('SIGKILL');
   await Promise.all(workers);
 }
@@ -119,7 +163,7 @@ async function mutateUntilKilled(
 /** Creates, renames and revokes keys until a call fails. */
 async function work({ keys }: Clients, keyspaceId: string, ledger: Ledger): Promise<void> {
   for (;;) {
-    const creation = { displayName: randomUUID(), requestId: randomInt(2) === 0 ? randomUUID() : '' };
+    const creation = { displayName: randomUUID(), requestId: choose(2) === 0 ? randomUUID() : '' };
     let known: KnownKey;
     try {
       const { requestId, displayName } = creation;
@@ -131,11 +175,11 @@ async function work({ keys }: Clients, keyspaceId: string, ledger: Ledger): Prom
       ledger.lost.push(creation);
       return;
     }
-    for (let change = randomInt(4); change > 0; change -= 1) {
+    for (let change = choose(4); change > 0; change -= 1) {
       const { id } = known;
-      const requestId = randomInt(2) === 0 ? randomUUID() : '';
+      const requestId = choose(2) === 0 ? randomUUID() : '';
       const displayName = randomUUID();
-      const revokes = randomInt(4) === 0;
+      const revokes = choose(4) === 0;
       known.pending = revokes ? { revoked: true } : { displayName };
       try {
         const { revision } = revokes

@@ -45,12 +45,14 @@ function readDetails(trailer: Uint8Array | undefined): Omit<CallFailure, 'code' 
   const request = valueOf('BadRequest');
   const retry = valueOf('RetryInfo');
   const { reason, domain, metadata } =
-    info === undefined ? { reason: '', domain: '', metadata: {} } : ErrorInfo.decode(info);
+    info === undefined
+      ? { reason: '', domain: '', metadata: new Map<string, string>() }
+      : ErrorInfo.decode(info);
   const delay = retry === undefined ? undefined : RetryInfo.decode(retry).retryDelay;
   return {
     reason,
     domain,
-    metadata,
+    metadata: Object.fromEntries(metadata),
     fields: request === undefined ? [] : BadRequest.decode(request).fieldViolations.map(({ field }) => field),
     retryAfterMs: delay === undefined ? undefined : Number(delay.seconds) * 1000 + delay.nanos / 1e6,
   };

@@ -1,3 +1,4 @@
+import { fromMap } from './metadata.ts';
 import { ClientError, Status as StatusCode } from 'nice-grpc';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../../proto/gen/google/rpc/error_details.ts';
 import type { Status } from '../../../proto/gen/google/rpc/status.ts';
@@ -75,7 +76,7 @@ function readDetails({ details }: Status): Pick<
   const { reason, metadata } = info === undefined ? {} : ErrorInfo.decode(info);
   return {
     ...(reason === undefined || reason === '' ? {} : { reason }),
-    ...(metadata === undefined ? {} : { metadata }),
+    ...(metadata === undefined ? {} : { metadata: fromMap(metadata) }),
     ...(badRequest === undefined ? {} : { violations: BadRequest.decode(badRequest).fieldViolations }),
     ...(retry === undefined ? {} : { retryAfterMs: fromDuration(RetryInfo.decode(retry).retryDelay) }),
   };

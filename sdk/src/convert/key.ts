@@ -11,6 +11,7 @@ import {
 import { unexpectedResponse } from '../errors.ts';
 import type { Key, KeyChange, KeyFilter, KeyState, NewKey, ResourceAccess } from '../types/key.ts';
 import { defined } from './defined.ts';
+import { fromMap, toMap } from './metadata.ts';
 import { requiredTime, toDuration, toTime } from './times.ts';
 
 const STATE_CODES = {
@@ -40,7 +41,7 @@ export function fromKey(key: KeyMessage | undefined): Key {
     ownerId: key.ownerId === '' ? null : key.ownerId,
     scopes: key.scopes,
     resourceAccess: fromResourceAccess(key.resourceAccess),
-    metadata: key.metadata,
+    metadata: fromMap(key.metadata),
     tags: key.tags,
     expireTime: key.expireTime ?? null,
     createTime: requiredTime('create_time', key.createTime),
@@ -99,7 +100,7 @@ function toAttributes({
     ownerId: ownerId ?? undefined,
     scopes: scopes?.slice(),
     resourceAccess: resourceAccess === undefined ? undefined : toResourceAccess(resourceAccess),
-    metadata,
+    metadata: metadata === undefined ? undefined : toMap(metadata),
     tags: tags?.slice(),
     expireTime: toTime('expireTime', expireTime),
   });

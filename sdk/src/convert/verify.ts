@@ -1,3 +1,4 @@
+import { fromMap } from './metadata.ts';
 import { VERDICTS, type Verdict } from '../../../core/verdict.ts';
 import {
   Verdict as VerdictCode,
@@ -62,7 +63,7 @@ function toVerifiedKey(key: VerifiedKeyMessage): VerifiedKey {
     ownerId: ownerId === '' ? null : ownerId,
     displayName,
     scopes,
-    metadata,
+    metadata: fromMap(metadata),
     tags,
     expireTime: expireTime ?? null,
   };

@@ -38,7 +38,7 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
     restrictions: undefined,
     policyIds: [],
     limits: [],
-    metadata: { ...key.metadata },
+    metadata: new Map(Object.entries(key.metadata)),
     tags: [...key.tags],
     expireTime: toTimestamp(key.expireTimeMs),
     createTime: toTimestamp(key.createTimeMs),
@@ -153,11 +153,10 @@ const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key
       return { type: 'LISTED', ids };
     },
     metadata: (fields, { metadata }) => {
-      const entries = Object.entries(metadata);
-      if (entries.length > 64)
-        fields.refuse('key.metadata', `must have at most 64 entries, has ${entries.length}`);
+      if (metadata.size > 64)
+        fields.refuse('key.metadata', `must have at most 64 entries, has ${metadata.size}`);
       let bytes = 0;
-      for (const [name, value] of entries) {
+      for (const [name, value] of metadata) {
         bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
         if (bytes > METADATA_BYTES_MAX) break;
         fields.text('key.metadata', name, { max: METADATA_NAME_MAX, required: true });
@@ -166,7 +165,7 @@ const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key
       if (bytes > METADATA_BYTES_MAX) {
         fields.refuse('key.metadata', `must have at most ${METADATA_BYTES_MAX} bytes of names and values`);
       }
-      return metadata;
+      return Object.fromEntries(metadata);
     },
     tags: (fields, key) => fields.texts('key.tags', key.tags, { countMax: 32, max: TAG_MAX }),
     expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,

@@ -131,7 +131,7 @@ function toVerifiedKey(snapshot: Snapshot): VerifiedKey {
       ownerId: key.ownerId,
       displayName: key.displayName,
       scopes: [...key.scopes],
-      metadata: { ...key.metadata },
+      metadata: new Map(Object.entries(key.metadata)),
       policyIds: [],
       expireTime: toTimestamp(key.expireTimeMs),
       tags: [...key.tags],

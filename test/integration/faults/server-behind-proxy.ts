@@ -7,7 +7,7 @@ import { startServer, type TestServer } from '../../support/start-server.ts';
 /** Bounds of the servers of these tests, ms: as long as needed to tell one from another, as short as possible. */
 export const POLL_MS = 50;
 export const MAX_STALENESS_MS = 1500;
-const ACQUIRE_MS = 500;
+const ACQUIRE_MS = 1000;
 const STATEMENT_MS = 500;
 
 /** A call that needs the database may wait for a connection, then for an answer and a second for the client's own bound. */
@@ -20,7 +20,7 @@ export const SLACK_MS = 750;
 export const HASTY = {
   LATCHKEY_POLL_MS: String(POLL_MS),
   LATCHKEY_MAX_STALENESS_MS: String(MAX_STALENESS_MS),
-  LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: '300',
+  LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: String(ACQUIRE_MS),
   LATCHKEY_DATABASE_ACQUIRE_TIMEOUT_MS: String(ACQUIRE_MS),
   LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS: String(STATEMENT_MS),
   LATCHKEY_SHUTDOWN_GRACE_MS: '500',

@@ -86,7 +86,7 @@ describe('the result of a verification', () => {
     const response = VerifyResponse.fromPartial({
       valid: verdict === 'VALID',
       verdict: VerdictCode[`VERDICT_${verdict}`],
-      key,
+      key: { ...key, metadata: new Map(Object.entries(key.metadata)) },
       revision: '0.9',
     });
     expect(toVerifyResult(response)).toEqual({
@@ -134,7 +134,7 @@ describe('a key', () => {
       ownerId: 'acme',
       scopes: ['a'],
       resourceAccess: { access: { $case: 'listed', value: { ids: ['s1'] } } },
-      metadata: { plan: 'pro' },
+      metadata: new Map([['plan', 'pro']]),
       tags: ['x'],
       expireTime: TIME,
       revokeTime: TIME,
@@ -201,7 +201,7 @@ describe('a key', () => {
       ownerId: 'o',
       scopes: ['a'],
       resourceAccess: { access: { $case: 'listed', value: { ids: ['s1'] } } },
-      metadata: { a: 'b' },
+      metadata: new Map([['a', 'b']]),
       tags: ['x'],
       expireTime: undefined,
     });

@@ -117,7 +117,14 @@ export function statusMessage(code: StatusCode, message: string, details: FaultD
     code,
     message,
     details: [
-      pack('ErrorInfo', ErrorInfo.encode({ reason, domain: 'latchkey', metadata }).finish()),
+      pack(
+        'ErrorInfo',
+        ErrorInfo.encode({
+          reason,
+          domain: 'latchkey',
+          metadata: new Map(Object.entries(metadata)),
+        }).finish(),
+      ),
       ...(violations === undefined
         ? []
         : [pack('BadRequest', BadRequest.encode({ fieldViolations: violations }).finish())]),

@@ -43,27 +43,27 @@ describe('a key at its bounds passes, and over them is refused', () => {
     ['a resource', listed(['x'.repeat(256)]), 'key.resource_access.listed.ids[0]', listed(['x'.repeat(257)])],
     [
       'entries of metadata',
-      { metadata: Object.fromEntries(several(64).map((name) => [name, ''])) },
+      { metadata: new Map(several(64).map((name) => [name, ''])) },
       'key.metadata',
-      { metadata: Object.fromEntries(several(65).map((name) => [name, ''])) },
+      { metadata: new Map(several(65).map((name) => [name, ''])) },
     ],
     [
       'a name of metadata',
-      { metadata: { ['x'.repeat(64)]: '' } },
+      { metadata: new Map(Object.entries({ ['x'.repeat(64)]: '' })) },
       'key.metadata',
-      { metadata: { ['x'.repeat(65)]: '' } },
+      { metadata: new Map(Object.entries({ ['x'.repeat(65)]: '' })) },
     ],
     [
       'bytes of metadata',
-      { metadata: { x: 'y'.repeat(4095) } },
+      { metadata: new Map(Object.entries({ x: 'y'.repeat(4095) })) },
       'key.metadata',
-      { metadata: { x: 'y'.repeat(4096) } },
+      { metadata: new Map(Object.entries({ x: 'y'.repeat(4096) })) },
     ],
     [
       'bytes, not characters, of metadata',
-      { metadata: { xx: 'é'.repeat(2047) } },
+      { metadata: new Map(Object.entries({ xx: 'é'.repeat(2047) })) },
       'key.metadata',
-      { metadata: { xxx: 'é'.repeat(2047) } },
+      { metadata: new Map(Object.entries({ xxx: 'é'.repeat(2047) })) },
     ],
   ])('%s', (_what, good, field, bad) => {
     expect(refusedFor(good)).toEqual([]);
@@ -88,10 +88,10 @@ describe('what a key must not hold', () => {
     ['key.resource_access.listed.ids[0]', listed([''])],
     // Which of the two was meant is not guessed: `all` would be the wider one.
     ['key.resource_access', { resourceAccess: {} }],
-    ['key.metadata', { metadata: { '': 'x' } }],
-    ['key.metadata', { metadata: { [token]: 'x' } }],
-    ['key.metadata', { metadata: { note: `line\n${token}` } }],
-    ['key.metadata', { metadata: { note: '\0' } }],
+    ['key.metadata', { metadata: new Map(Object.entries({ '': 'x' })) }],
+    ['key.metadata', { metadata: new Map(Object.entries({ [token]: 'x' })) }],
+    ['key.metadata', { metadata: new Map(Object.entries({ note: `line\n${token}` })) }],
+    ['key.metadata', { metadata: new Map(Object.entries({ note: '\0' })) }],
   ])('%s (%#)', (field, message) => {
     expect(refusedFor(message)).toEqual([field]);
   });
@@ -113,7 +113,7 @@ describe('a key in order', () => {
         ownerId: 'o',
         scopes: ['b', 'a', 'b', '*'],
         tags: ['t', 't'],
-        metadata: { note: 'two\nlines\tand a tab', constructor: 'x' },
+        metadata: new Map(Object.entries({ note: 'two\nlines\tand a tab', constructor: 'x' })),
         ...listed(['s', 's', 'r']),
       }),
     ).toEqual({
@@ -192,7 +192,7 @@ describe('a key that is shown', () => {
       tokenHint: `acme_${key.id.slice(4)}…${token.slice(-4)}`,
       expireTime: new Date(5000),
       etag: '1',
-      metadata: { a: 'b' },
+      metadata: new Map(Object.entries({ a: 'b' })),
       resourceAccess: { access: { $case: 'listed', value: { ids: ['s'] } } },
       secrets: [{ id: key.secrets[0]?.id, hint: token.slice(-4) }],
     });

@@ -33,7 +33,7 @@ describe('a fault', () => {
       expect(status.code).toBe(grpcStatus[code]);
       expect(status.message).toBe('a text');
       expect(detailsOf(status)).toEqual({
-        ErrorInfo: { reason, domain: 'latchkey', metadata: { id: 'x' } },
+        ErrorInfo: { reason, domain: 'latchkey', metadata: new Map([['id', 'x']]) },
       });
     },
   );
@@ -95,7 +95,7 @@ describe('any other error', () => {
     expect(status.code).toBe(grpcStatus.INTERNAL);
     expect(status.message).toBe('an internal error; it was logged');
     expect(detailsOf(status)).toEqual({
-      ErrorInfo: { reason: 'INTERNAL', domain: 'latchkey', metadata: {} },
+      ErrorInfo: { reason: 'INTERNAL', domain: 'latchkey', metadata: new Map() },
     });
     expect(log.records().map(({ level, msg }) => [level, msg])).toEqual([['error', 'call.failed']]);
     const [record] = log.records();

@@ -212,7 +212,7 @@ describe('the response', () => {
       ownerId: 'o',
       displayName: 'Shop',
       scopes: ['a'],
-      metadata: { plan: 'gold' },
+      metadata: new Map([['plan', 'gold']]),
       policyIds: [],
       expireTime: new Date(5000),
       tags: ['t'],

@@ -84,7 +84,7 @@ export interface Key {
    * Data of yours, returned by Verify. At most 64 entries, names of 1 to 64
    * characters, 4096 bytes of names and values together.
    */
-  metadata: { [key: string]: string };
+  metadata: Map<string, string>;
   /**
    * Labels to filter by. At most 32 of 1 to 64 characters each. Duplicates are
    * dropped.
@@ -261,7 +261,7 @@ function createBaseKey(): Key {
     restrictions: undefined,
     policyIds: [],
     limits: [],
-    metadata: {},
+    metadata: new Map(),
     tags: [],
     expireTime: undefined,
     createTime: undefined,
@@ -312,7 +312,7 @@ export const Key: MessageFns<Key> = {
     for (const v of message.limits) {
       Limit.encode(v!, writer.uint32(90).fork()).join();
     }
-    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+    message.metadata.forEach((value, key) => {
       Key_MetadataEntry.encode({ key: key as any, value }, writer.uint32(98).fork()).join();
     });
     for (const v of message.tags) {
@@ -462,7 +462,7 @@ export const Key: MessageFns<Key> = {
 
             const entry12 = Key_MetadataEntry.decode(reader, reader.uint32());
             if (entry12.value !== undefined) {
-              message.metadata[entry12.key] = entry12.value;
+              message.metadata.set(entry12.key, entry12.value);
             }
             continue;
           }
@@ -594,15 +594,15 @@ export const Key: MessageFns<Key> = {
       : undefined;
     message.policyIds = object.policyIds?.map((e) => e) || [];
     message.limits = object.limits?.map((e) => Limit.fromPartial(e)) || [];
-    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          m.set(key, globalThis.String(value));
         }
-        return acc;
-      },
-      {},
-    );
+      });
+      return m;
+    })();
     message.tags = object.tags?.map((e) => e) || [];
     message.expireTime = object.expireTime ?? undefined;
     message.createTime = object.createTime ?? undefined;

@@ -213,7 +213,7 @@ export interface VerifiedKey {
   /** The scopes that the key holds, as they were granted. */
   scopes: string[];
   /** The metadata of the key. */
-  metadata: { [key: string]: string };
+  metadata: Map<string, string>;
   /** The policies that the key refers to. */
   policyIds: string[];
   /** When the key expires. Absent: never. */
@@ -853,7 +853,7 @@ function createBaseVerifiedKey(): VerifiedKey {
     ownerId: "",
     displayName: "",
     scopes: [],
-    metadata: {},
+    metadata: new Map(),
     policyIds: [],
     expireTime: undefined,
     tags: [],
@@ -877,7 +877,7 @@ export const VerifiedKey: MessageFns<VerifiedKey> = {
     for (const v of message.scopes) {
       writer.uint32(42).string(v!);
     }
-    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+    message.metadata.forEach((value, key) => {
       VerifiedKey_MetadataEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
     });
     for (const v of message.policyIds) {
@@ -952,7 +952,7 @@ export const VerifiedKey: MessageFns<VerifiedKey> = {
 
             const entry6 = VerifiedKey_MetadataEntry.decode(reader, reader.uint32());
             if (entry6.value !== undefined) {
-              message.metadata[entry6.key] = entry6.value;
+              message.metadata.set(entry6.key, entry6.value);
             }
             continue;
           }
@@ -1002,15 +1002,15 @@ export const VerifiedKey: MessageFns<VerifiedKey> = {
     message.ownerId = object.ownerId ?? "";
     message.displayName = object.displayName ?? "";
     message.scopes = object.scopes?.map((e) => e) || [];
-    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          m.set(key, globalThis.String(value));
         }
-        return acc;
-      },
-      {},
-    );
+      });
+      return m;
+    })();
     message.policyIds = object.policyIds?.map((e) => e) || [];
     message.expireTime = object.expireTime ?? undefined;
     message.tags = object.tags?.map((e) => e) || [];
