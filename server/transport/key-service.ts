@@ -13,7 +13,7 @@ import { getKey, lookupPrefix, lookupToken } from '../lifecycle/read-key.ts';
 import { revokeKey } from '../lifecycle/revoke-key.ts';
 import { disableKey, enableKey } from '../lifecycle/switch-key.ts';
 import { updateKey } from '../lifecycle/update-key.ts';
-import { readFields } from './convert/fields.ts';
+import { isLongerThan, readFields } from './convert/fields.ts';
 import { readAttributes, readChange, toKey } from './convert/key.ts';
 import { readList } from './convert/list.ts';
 import { toTimestamp } from './convert/times.ts';
@@ -119,7 +119,7 @@ export function createKeyService(options: {
       const fields = readFields();
       if (by === undefined) fields.refuse('by', 'must be one of token and prefix');
       // A text that is too long is no token and no prefix; it is not told back.
-      else if (by.value.length > 256) fields.refuse(by.$case, 'must have at most 256 characters');
+      else if (isLongerThan(by.value, 256)) fields.refuse(by.$case, 'must have at most 256 characters');
       fields.finish();
       const { $case, value } = by as NonNullable<typeof by>;
       const key = await ($case === 'token' ? lookupToken : lookupPrefix)(store, caller, value);

@@ -116,7 +116,8 @@ export function readFields(): Fields {
       if (value === undefined) return undefined;
       // A duration of more than 2^53 s loses digits here, and is refused all the same.
       const ttlMs = Number(value.seconds) * SECOND_MS + Math.trunc(value.nanos / 1e6);
-      if (!(ttlMs >= SECOND_MS && ttlMs <= TTL_MAX_MS)) {
+      const isDuration = value.nanos >= 0 && value.nanos < 1e9;
+      if (!isDuration || !(ttlMs >= SECOND_MS && ttlMs <= TTL_MAX_MS)) {
         refuse(field, 'must be from 1 second to 100 years (3153600000 s)');
         return undefined;
       }

@@ -25,8 +25,7 @@ import { toTimestamp } from './times.ts';
 export function readVerification(message: VerifyRequest): Verification {
   const minRevision = message.minRevision === '' ? undefined : parseRevision(message.minRevision);
   const violations = findViolations(message, minRevision);
-  if (violations !== undefined) throw invalidFields(violations);
-  if (message.scopeQuery !== '' || message.charges.length > 0) throw unsupported(message);
+  if (violations !== undefined) throw refusalOf(violations, message);
   return {
     token: message.token,
     keyspaceId: message.keyspaceId,
@@ -66,6 +65,8 @@ function findViolations(
   if (message.minRevision !== '' && minRevision === undefined) {
     refuse('min_revision', 'must be a revision that Latchkey returned');
   }
+  if (message.scopeQuery !== '') refuse('scope_query', 'it is not yet supported; use scopes');
+  if (message.charges.length > 0) refuse('charges', 'it is not yet supported');
   if (operation !== undefined) {
     bound('operation.api', operation.api, 128);
     bound('operation.verb', operation.verb, 16);
@@ -81,12 +82,10 @@ function findViolations(
   return violations;
 }
 
-function unsupported({ scopeQuery, charges }: VerifyRequest): Fault {
-  const violations: FieldViolation[] = [];
-  if (scopeQuery !== '')
-    violations.push({ field: 'scope_query', description: 'it is not yet supported; use scopes' });
-  if (charges.length > 0) violations.push({ field: 'charges', description: 'it is not yet supported' });
-  return unsupportedFields(violations);
+/** NOT_YET_SUPPORTED, if nothing else was wrong. */
+function refusalOf(violations: readonly FieldViolation[], { scopeQuery, charges }: VerifyRequest): Fault {
+  const unsupportedCount = Number(scopeQuery !== '') + Number(charges.length > 0);
+  return violations.length === unsupportedCount ? unsupportedFields(violations) : invalidFields(violations);
 }
 
 const VERDICT_CODES: Readonly<Record<Verdict, VerdictCode>> = {

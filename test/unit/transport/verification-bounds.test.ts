@@ -180,8 +180,8 @@ describe('what is not yet supported', () => {
     expect(fault.violations.map(({ field }) => field)).toEqual(fields);
   });
 
-  test('is told after what is wrong', () => {
-    expect(refused({ scopeQuery: 'a', keyspaceId: 'x' })).toEqual(['keyspace_id']);
+  test('is told together with what is wrong', () => {
+    expect(refused({ scopeQuery: 'a', keyspaceId: 'x' })).toEqual(['keyspace_id', 'scope_query']);
   });
 });
 
