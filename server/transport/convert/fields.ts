@@ -160,7 +160,8 @@ export function isLongerThan(value: string, max: number): boolean {
 }
 
 /** Whether a token stands anywhere in a text, also with letters right before or behind it. */
-function holdsToken(value: string): boolean {
+export function holdsToken(value: string): boolean {
+  if (value.length <= TOKEN_BODY_LENGTH) return false;
   for (const { index } of value.matchAll(BODY_START)) {
     for (let start = index - 1; start >= 0 && start >= index - TOKEN_PREFIX_MAX; start -= 1) {
       if (parseToken(value.slice(start, index + 1 + TOKEN_BODY_LENGTH)) !== undefined) return true;

@@ -12,7 +12,7 @@ import {
   type VerifyResponse,
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Outcome, Verification } from '../../verification/verifier.ts';
-import { isLongerThan } from './fields.ts';
+import { holdsToken, isLongerThan } from './fields.ts';
 import { RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './key.ts';
 import { toTimestamp } from './times.ts';
 
@@ -58,6 +58,8 @@ function findViolations(
     const scope = scopes[index] ?? '';
     if (scope.length > SCOPE_MAX) refuse(`scopes[${index}]`, `must have at most ${SCOPE_MAX} characters`);
     else if (!SCOPE_PATTERN.test(scope)) refuse(`scopes[${index}]`, 'must be made of A-Z a-z 0-9 _ - . / :');
+    // What a key lacks is told back.
+    else if (holdsToken(scope)) refuse(`scopes[${index}]`, 'must not hold a token');
   }
   if (tags.length > 8) refuse('tags', `must have at most 8 entries, has ${tags.length}`);
   for (let index = 0; index < tags.length && index < 8; index += 1)
