@@ -82,7 +82,9 @@ export async function startApp(options: {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     if (!config.LATCHKEY_MIGRATE) await requireMigrated(engine.knex, MIGRATIONS);
-    const migrated = config.LATCHKEY_MIGRATE ? await migrate(engine.knex, MIGRATIONS) : [];
+    const migrated = config.LATCHKEY_MIGRATE
+      ? await engine.unhurried((knex) => migrate(knex, MIGRATIONS))
+      : [];
     const store = createStore(engine.knex);
 
     const snapshots = createSnapshotCache({

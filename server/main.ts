@@ -97,7 +97,7 @@ async function runMigrations(): Promise<number> {
   const engine = await openEngine(config, logger);
   try {
     await waitForDatabase(engine.knex, { timeoutMs: config.LATCHKEY_STARTUP_TIMEOUT_MS, logger });
-    const steps = await migrate(engine.knex, MIGRATIONS);
+    const steps = await engine.unhurried((knex) => migrate(knex, MIGRATIONS));
     process.stdout.write(steps.length === 0 ? 'The schema is up to date.\n' : `Taken: ${steps.join(', ')}\n`);
     return EXIT.ok;
   } finally {

@@ -88,7 +88,7 @@ describe.each(Object.entries(NEEDS))('%s needs %s', (rpc, needed) => {
         expect(infoOf(answer)).toEqual({
           reason: 'CALLER_SCOPE_MISSING',
           domain: 'latchkey',
-          metadata: { scopes: needed },
+          metadata: new Map([['scopes', needed]]),
         });
       }
     }

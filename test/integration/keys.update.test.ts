@@ -94,7 +94,7 @@ describe('an update', () => {
       ownerId: '',
       scopes: [],
       resourceAccess: { access: { $case: 'all' } },
-      metadata: {},
+      metadata: new Map(),
       tags: [],
       expireTime: undefined,
     });

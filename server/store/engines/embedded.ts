@@ -39,6 +39,7 @@ export async function openEmbedded(options: {
     return {
       knex,
       headReader: undefined,
+      unhurried: (work) => work(knex),
       async maintain() {
         await knex.raw('VACUUM ANALYZE');
       },

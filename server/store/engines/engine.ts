@@ -6,6 +6,8 @@ export interface Engine {
   readonly knex: Knex;
   /** Reads the change head over a connection of its own; undefined where this process owns the database alone. */
   readonly headReader: HeadReader | undefined;
+  /** Work that may take its time, such as a migration: over a connection without limits to a statement's time. */
+  unhurried<T>(work: (knex: Knex) => Promise<T>): Promise<T>;
   /** What to do now and then for the database's health; e.g. a VACUUM where there is no autovacuum. */
   maintain(): Promise<void>;
   /** Ends all connections. */

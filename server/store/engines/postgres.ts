@@ -1,9 +1,10 @@
-import createKnex from 'knex';
+import createKnex, { type Knex } from 'knex';
 import { Client, type ClientConfig } from 'pg';
 import type { HeadReader } from '../../coherence/ports.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Engine } from './engine.ts';
 import { knexLog } from './knex-log.ts';
+import { createSockets, destroySocket } from './sockets.ts';
 
 /** Bounds of the connections to a Postgres. */
 export interface PostgresOptions {
@@ -27,23 +28,22 @@ const CLIENT_GRACE_MS = 1000;
 /** A transaction that stops in the middle would hold the change head and with it all mutations; the server ends it. */
 const IDLE_IN_TRANSACTION_MS = 5000;
 
+/** What a server gets to say goodbye, ms; one that is cut off never does. */
+const GOODBYE_MS = 1000;
+
 /** A Postgres that several processes may share. Opening does not connect. */
 export function openPostgres(options: PostgresOptions): Engine {
   const connection = {
     connectionString: options.url,
     application_name: 'latchkey',
     connectionTimeoutMillis: options.connectTimeoutMs,
-    statement_timeout: options.statementTimeoutMs,
-    query_timeout: options.statementTimeoutMs + CLIENT_GRACE_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
   };
-  const knex = createKnex({
-    client: 'pg',
-    log: knexLog(options.logger),
-    connection,
-    pool: { min: 0, max: options.poolSize },
-    acquireConnectionTimeout: options.acquireTimeoutMs,
+  const pool = createPool(options, options.poolSize, {
+    ...connection,
+    statement_timeout: options.statementTimeoutMs,
+    query_timeout: options.statementTimeoutMs + CLIENT_GRACE_MS,
   });
   const headReader = createHeadReader({
     ...connection,
@@ -53,12 +53,43 @@ export function openPostgres(options: PostgresOptions): Engine {
     query_timeout: options.pollTimeoutMs,
   });
   return {
-    knex,
+    knex: pool.knex,
     headReader,
+    async unhurried(work) {
+      const patient = createPool(options, 1, connection);
+      try {
+        return await work(patient.knex);
+      } finally {
+        await patient.close();
+      }
+    },
     maintain: async () => {},
     async close() {
       await headReader.close();
+      await pool.close();
+    },
+  };
+}
+
+function createPool(
+  { logger, acquireTimeoutMs }: PostgresOptions,
+  size: number,
+  connection: Knex.PgConnectionConfig,
+): { readonly knex: Knex; close(): Promise<void> } {
+  const sockets = createSockets();
+  const knex = createKnex({
+    client: 'pg',
+    log: knexLog(logger),
+    connection,
+    pool: { min: 0, max: size, afterCreate: sockets.afterCreate },
+    acquireConnectionTimeout: acquireTimeoutMs,
+  });
+  return {
+    knex,
+    async close() {
+      const timer = setTimeout(() => sockets.destroyAll(), GOODBYE_MS);
       await knex.destroy();
+      clearTimeout(timer);
     },
   };
 }
@@ -87,16 +118,18 @@ function createHeadReader(config: ClientConfig): HeadReader {
         if (row === undefined) throw new Error('the table change_head has no row');
         return { shard: 0, seq: Number(row.seq) };
       } catch (error) {
-        const broken = client;
+        if (client !== undefined) destroySocket(client);
         client = undefined;
-        void broken?.end().catch(() => {});
         throw error;
       }
     },
     async close() {
       const last = client;
       client = undefined;
-      await last?.end().catch(() => {});
+      if (last === undefined) return;
+      const timer = setTimeout(() => destroySocket(last), GOODBYE_MS);
+      await last.end().catch(() => {});
+      clearTimeout(timer);
     },
   };
 }

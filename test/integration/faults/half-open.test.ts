@@ -1,10 +1,15 @@
 import { status } from '@grpc/grpc-js';
 import { expect, it } from 'vitest';
 import { administer } from '../../support/administer.ts';
+import { createDatabase } from '../../support/create-database.ts';
 import { failureOf } from '../../support/failure-of.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { spawnServer } from '../../support/spawn-server.ts';
+import { createTemporaryDirectory } from '../../support/temporary-directory.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 import {
   CALL_MS,
+  HASTY,
   MAX_STALENESS_MS,
   SLACK_MS,
   startBehindProxy,
@@ -71,6 +76,23 @@ it('stops within bounds while its database says nothing', async () => {
     await subject.server.app.stop();
     expect(performance.now() - startMs).toBeLessThan(500 + CALL_MS + SLACK_MS);
   });
+});
+
+it('ends as a process within bounds, too, when it is told to while its database says nothing', async () => {
+  const database = await createDatabase();
+  const proxy = await startFaultProxy(database.url);
+  const directory = await createTemporaryDirectory();
+  const env = { ...HASTY, DATABASE_URL: proxy.url, LATCHKEY_DATA_DIR: directory.path };
+  const server = await spawnServer({ env });
+  proxy.stall();
+  const startMs = performance.now();
+  const end = await server.end('SIGTERM');
+  expect(performance.now() - startMs).toBeLessThan(500 + CALL_MS + SLACK_MS);
+  expect(end).toEqual({ code: 0, signal: null });
+  expect(server.stdout()).toContain('Stopped.');
+  await proxy.close();
+  await database.drop();
+  await directory.remove();
 });
 
 it('does not answer from memory after it was suspended, before it has heard of its database', async () => {
