@@ -1,0 +1,119 @@
+import type pg from 'pg';
+import { newId } from '../core/ids.ts';
+import { digestToken, newToken } from '../core/token.ts';
+import { keyWithToken } from '../server/lifecycle/create-key.ts';
+import type { Store } from '../server/lifecycle/ports.ts';
+
+/** The key that all others are copies of. */
+export interface Template {
+  readonly id: string;
+  readonly token: string;
+  readonly keyspaceId: string;
+  readonly tokenPrefix: string;
+}
+
+/** A key whose token is known. */
+export interface SeededKey {
+  readonly id: string;
+  readonly token: string;
+}
+
+/** Makes a keyspace and one key in it such as a user would: an owner, some scopes, some metadata. */
+export async function seedTemplate(store: Store): Promise<Template> {
+  const nowMs = Date.now();
+  const keyspace = {
+    id: newId('keyspace'),
+    slug: 'bench',
+    tokenPrefix: 'bench',
+    displayName: 'Keys of the benchmark',
+    defaultTtlMs: null,
+    maxTtlMs: null,
+    requireExpiry: false,
+    createTimeMs: nowMs,
+    updateTimeMs: nowMs,
+    version: 1,
+  };
+  const id = newId('key');
+  const token = newToken(keyspace.tokenPrefix, id);
+  const key = keyWithToken({
+    id,
+    token,
+    keyspace,
+    attributes: {
+      displayName: 'Orders export, production',
+      ownerId: 'customer-4711',
+      scopes: ['orders:read', 'orders:write', 'catalogue:*'],
+      resourceAccess: { type: 'LISTED', ids: ['store-1', 'store-2', 'store-3'] },
+      metadata: { plan: 'gold', region: 'eu-west' },
+      tags: ['partner'],
+      expireTimeMs: nowMs + 365 * 24 * 60 * 60 * 1000,
+    },
+    createdBy: 'system',
+    nowMs,
+  });
+  await store.keyspaces.insert(keyspace);
+  await store.keys.insert(key);
+  return { id, token, keyspaceId: keyspace.id, tokenPrefix: keyspace.tokenPrefix };
+}
+
+/**
+ * Copies the template `count` times inside the database: a million rows take it about a minute. `known` of the copies
+ * get tokens, which are returned; the digests of the others are those of no token.
+ */
+export async function seedKeys(
+  client: pg.Client,
+  options: { readonly template: Template; readonly count: number; readonly known: number },
+): Promise<readonly SeededKey[]> {
+  const { template, count } = options;
+  const keys = Array.from({ length: Math.min(options.known, count) }, () => {
+    const id = newId('key');
+    return { id, token: newToken(template.tokenPrefix, id) };
+  });
+  const digests = keys.map(({ token }) => digestToken(token));
+  await client.query('BEGIN');
+  await client.query('SET LOCAL statement_timeout = 0');
+  await client.query('CREATE TEMPORARY TABLE copies (id text, digest bytea) ON COMMIT DROP');
+  // The other ids have 64 random bits instead of 95: the same shape, and no two alike.
+  await client.query(
+    `INSERT INTO copies
+       SELECT 'key_' || left(md5(random()::text || n), 16), sha256(n::text::bytea)
+         FROM generate_series(1, $1::integer) AS n`,
+    [count - keys.length],
+  );
+  await client.query('INSERT INTO copies SELECT * FROM unnest($1::text[], $2::bytea[])', [
+    keys.map(({ id }) => id),
+    digests,
+  ]);
+  await copyRows(client, 'keys', { id: 'copies.id' }, ['id', template.id]);
+  const secretColumns = {
+    id: `'sec_' || substr(copies.id, 5)`,
+    key_id: 'copies.id',
+    digest: 'copies.digest',
+  };
+  await copyRows(client, 'key_secrets', secretColumns, ['key_id', template.id]);
+  await client.query('COMMIT');
+  await client.query('VACUUM ANALYZE keys, key_secrets');
+  return keys;
+}
+
+/** Inserts one copy of a row for each of `copies`, ordered by id: some columns differ, all others are the row's own. */
+async function copyRows(
+  client: pg.Client,
+  table: 'keys' | 'key_secrets',
+  different: Readonly<Record<string, string>>,
+  [column, value]: readonly [column: string, value: string],
+): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT column_name AS name FROM information_schema.columns
+      WHERE table_schema = current_schema() AND table_name = $1`,
+    [table],
+  );
+  const names = rows.map(({ name }) => name);
+  const values = names.map((name) => different[name] ?? `template."${name}"`);
+  await client.query(
+    `INSERT INTO ${table} (${names.map((name) => `"${name}"`).join(', ')})
+       SELECT ${values.join(', ')} FROM ${table} AS template, copies
+        WHERE template.${column} = $1 ORDER BY copies.id COLLATE "C"`,
+    [value],
+  );
+}
