@@ -12,7 +12,7 @@ export interface ProcessEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** The real server as a process of its own. */
+/** The real server, as `build-setup.ts` built it, as a process of its own. */
 export interface ServerProcess {
   readonly pid: number;
   /** The address of gRPC, as the banner says. */
@@ -36,8 +36,6 @@ export interface SpawnOptions {
   readonly env: Readonly<Record<string, string>>;
   /** After the program's name; default: none. */
   readonly words?: readonly string[];
-  /** `source` runs the TypeScript, `built` what `npm run build` made of it. */
-  readonly program?: 'source' | 'built';
 }
 
 /** How long the banner may take, ms. */
@@ -55,11 +53,8 @@ afterAll(async () => {
 
 /** Starts a command and does not wait for anything. What still runs at the end of the test file is killed. */
 export function spawnCommand(options: SpawnOptions): ServerCommand {
-  const program =
-    options.program === 'built'
-      ? [resolve(ROOT, 'dist/server/main.js')]
-      : ['--import', 'tsx', resolve(ROOT, 'server/main.ts')];
-  const child = spawn(process.execPath, ['--import', END_WITH_STDIN, ...program, ...(options.words ?? [])], {
+  const program = resolve(ROOT, 'dist/server/main.js');
+  const child = spawn(process.execPath, ['--import', END_WITH_STDIN, program, ...(options.words ?? [])], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
