@@ -19,6 +19,8 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          // Each file has a server of its own and nothing in common with others: half the time without new workers.
+          isolate: false,
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/build-setup.ts', 'test/support/postgres-setup.ts'],
           testTimeout: 30_000,

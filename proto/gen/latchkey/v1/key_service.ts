@@ -187,7 +187,7 @@ export interface UpdateKeyRequest {
     | undefined;
   /**
    * The fields to change, of: `display_name`, `owner_id`, `scopes`,
-   * `resource_access`, `metadata`, `tags`, `expire_time`. At least one. Lists
+   * `resource_access`, `metadata`, `tags`, `expire_time`. 1 to 64 paths. Lists
    * and maps are replaced whole; a field that is named and empty is cleared.
    */
   updateMask:

@@ -152,7 +152,7 @@ export interface UpdateKeyspaceRequest {
     | undefined;
   /**
    * The fields to change, of: `token_prefix`, `display_name`, `default_ttl`,
-   * `max_ttl`, `require_expiry`. At least one.
+   * `max_ttl`, `require_expiry`. 1 to 64 paths.
    */
   updateMask:
     | string[]

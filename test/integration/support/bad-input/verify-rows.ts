@@ -33,6 +33,7 @@ const rows: readonly Row[] = [
   ...['', '*', 'orders:*', 'a b', 'a,b', 'ä', 'a\n', '\0', '(a)', 'a AND b'].map((scope) =>
     bad('scopes', JSON.stringify(scope), ['x', scope], 'scopes[1]'),
   ),
+  bad('scopes', 'a token', ['x', SOME_TOKEN], 'scopes[1]'),
   notYet('scope_query', 'a AND b'),
   ...anyText('client.ip', 64),
   ...anyText('client.referrer', 2048),
