@@ -10,16 +10,20 @@ export function createIdempotencyRepository(knex: Knex): IdempotencyRepository {
   return {
     async claim(idHashHex, expireTimeMs) {
       const id_hash = Buffer.from(idHashHex, 'hex');
-      // The unique index makes a second transaction wait here until the first has ended.
-      const claimed = await knex('idempotency_records')
-        .insert({ id_hash, expire_time: new Date(expireTimeMs) })
-        .onConflict('id_hash')
-        .ignore()
-        .returning('id_hash');
-      if (claimed.length > 0) return undefined;
-      const [row] = (await knex('idempotency_records').where({ id_hash })) as Row[];
-      if (row?.request_digest == null || row.sealed_answer === null) return undefined;
-      return { requestDigestHex: row.request_digest.toString('hex'), sealedAnswer: row.sealed_answer };
+      for (;;) {
+        // The unique index makes a second transaction wait here until the first has ended.
+        const claimed = await knex('idempotency_records')
+          .insert({ id_hash, expire_time: new Date(expireTimeMs) })
+          .onConflict('id_hash')
+          .ignore()
+          .returning('id_hash');
+        if (claimed.length > 0) return undefined;
+        const [row] = (await knex('idempotency_records').where({ id_hash })) as Row[];
+        // No row: it was over and purged in between, so the id is free.
+        if (row === undefined) continue;
+        if (row.request_digest === null || row.sealed_answer === null) return undefined;
+        return { requestDigestHex: row.request_digest.toString('hex'), sealedAnswer: row.sealed_answer };
+      }
     },
 
     async complete(idHashHex, { requestDigestHex, sealedAnswer }) {

@@ -51,7 +51,10 @@ afterAll(async () => {
   await Promise.all([...running].map((command) => command.end('SIGKILL')));
 });
 
-/** Starts a command and does not wait for anything. What still runs at the end of the test file is killed. */
+/**
+ * Starts a command and does not wait for anything. What still runs at the end of the test file is killed; where files
+ * share a worker (`isolate: false`), at the worker's end.
+ */
 export function spawnCommand(options: SpawnOptions): ServerCommand {
   const program = resolve(ROOT, 'dist/server/main.js');
   const child = spawn(process.execPath, ['--import', END_WITH_STDIN, program, ...(options.words ?? [])], {

@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { administer } from '../../support/administer.ts';
 import { createDatabase } from '../../support/create-database.ts';
 import { failureOf } from '../../support/failure-of.ts';
@@ -84,6 +84,12 @@ it('ends as a process within bounds, too, when it is told to while its database 
   const directory = await createTemporaryDirectory();
   const env = { ...HASTY, DATABASE_URL: proxy.url, LATCHKEY_DATA_DIR: directory.path };
   const server = await spawnServer({ env });
+  onTestFinished(async () => {
+    await server.end('SIGKILL');
+    await proxy.close();
+    await database.drop();
+    await directory.remove();
+  });
   // Idle connections are the hardest to part with: there is nothing to break off.
   const busy = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'latchkey' AND state <> 'idle' AND datname = current_database()`;
   while ((await database.query(busy)).length > 0);
@@ -93,9 +99,6 @@ it('ends as a process within bounds, too, when it is told to while its database 
   expect(performance.now() - startMs).toBeLessThan(500 + CALL_MS + SLACK_MS);
   expect(end).toEqual({ code: 0, signal: null });
   expect(server.stdout()).toContain('Stopped.');
-  await proxy.close();
-  await database.drop();
-  await directory.remove();
 });
 
 it('does not answer from memory after it was suspended, before it has heard of its database', async () => {
