@@ -21,15 +21,19 @@ It needs a Postgres: the one of TEST_DATABASE_URL, where it makes a database of 
 one that it finds on the machine and starts. Load comes from h2load (nghttp2) where it is on the PATH, else from Node.
 `;
 
-/** @throws TypeError for an unknown option */
-export function readOptions(args: readonly string[]): BenchOptions {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      help: { type: 'boolean', default: false },
-      quick: { type: 'boolean', default: false },
-      json: { type: 'string' },
-    },
-  });
-  return { help: values.help, quick: values.quick, jsonFile: values.json };
+/** The options of a command line, or what is wrong with it. */
+export function readOptions(args: readonly string[]): BenchOptions | Error {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        help: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+      },
+    });
+    return { help: values.help, quick: values.quick, jsonFile: values.json };
+  } catch (error) {
+    return error as Error;
+  }
 }
