@@ -46,5 +46,5 @@ export function snapshotBytes({ key }: Snapshot): number {
   if (key.resourceAccess.type === 'LISTED') {
     for (const id of key.resourceAccess.ids) characters += 2 * id.length + 48;
   }
-  return 1400 + 2 * characters;
+  return 3300 + 2 * characters;
 }
