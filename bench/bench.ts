@@ -21,7 +21,7 @@ import { measureWarm } from './scenarios/warm.ts';
 const FIRST_SIZE = 1000;
 /** Many short rounds rather than few long ones: a slow moment of the machine then spoils few of them. */
 const FULL = {
-  warm: { generations: 4, rounds: 5, calls: 20_000, warmUpCalls: 40_000 },
+  warm: { generations: 6, rounds: 12, calls: 8000, warmUpCalls: 40_000 },
   coldRounds: 7,
   largeSize: 1_000_000,
 };

@@ -30,3 +30,18 @@ export function encodeBase62(value: number, length: number): string {
   }
   return text;
 }
+
+/** The number that stands in base62 from `start` to the end of a text; NaN if something else stands there. */
+export function decodeBase62(text: string, start = 0): number {
+  let value = 0;
+  for (let index = start; index < text.length; index += 1) {
+    value = value * 62 + (DIGIT_VALUES[text.charCodeAt(index)] ?? NaN);
+  }
+  return value;
+}
+
+/** What each character is worth, by its code. */
+const DIGIT_VALUES: readonly (number | undefined)[] = Array.from({ length: 128 }, (_, code) => {
+  const value = BASE62.indexOf(String.fromCharCode(code));
+  return value < 0 ? undefined : value;
+});

@@ -12,6 +12,10 @@ export function formatRevision({ shard, seq }: Revision): string {
   return `${shard}.${seq}`;
 }
 
+export function isSameRevision(one: Revision, other: Revision): boolean {
+  return one.seq === other.seq && one.shard === other.shard;
+}
+
 /** The revision of a text, or undefined for text that is none. */
 export function parseRevision(text: string): Revision | undefined {
   const match = /^(\d{1,4})\.(\d{1,15})$/.exec(text);

@@ -5,8 +5,8 @@
  * error, a truncation and a scanner's false find be told from an unknown key without a look-up.
  */
 import { hash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
-import { encodeBase62, randomBase62, type RandomBytes } from './base62.ts';
+import { decodeBase62, encodeBase62, randomBase62, type RandomBytes } from './base62.ts';
+import { crc32 } from './crc32.ts';
 import { bareKeyId, ID_LENGTH, keyIdOf } from './ids.ts';
 
 /** Characters of the secret: 32 base62, 190 bits. */
@@ -37,19 +37,33 @@ export interface ParsedToken {
 /** A new token for a key; the only place where a secret comes into being. */
 export function newToken(prefix: string, keyId: string, random?: RandomBytes): string {
   const unsigned = `${prefix}_${bareKeyId(keyId)}${randomBase62(SECRET_LENGTH, random)}`;
-  return unsigned + checksum(unsigned);
+  return unsigned + encodeBase62(crc32(unsigned), CHECKSUM_LENGTH);
 }
 
 /** The parts of a token, or undefined for text that is none. Never throws; costs nothing on overlong text. */
 export function parseToken(text: string): ParsedToken | undefined {
   if (text.length > TOKEN_LENGTH_MAX || !TOKEN_PATTERN.test(text)) return undefined;
   const signedEnd = text.length - CHECKSUM_LENGTH;
-  if (checksum(text.slice(0, signedEnd)) !== text.slice(signedEnd)) return undefined;
+  if (crc32(text, signedEnd) !== decodeBase62(text, signedEnd)) return undefined;
   const bodyStart = text.length - TOKEN_BODY_LENGTH;
   return {
     prefix: text.slice(0, bodyStart - 1),
     keyId: keyIdOf(text.slice(bodyStart, bodyStart + ID_LENGTH)),
   };
+}
+
+/** What verification needs of a token: which key it claims to be, and what proves it. */
+export interface PresentedToken {
+  /** The id of the key, `key_…`. */
+  readonly keyId: string;
+  /** The SHA-256 digest of the whole token; 32 bytes. */
+  readonly digest: Buffer;
+}
+
+/** Reads a token for verification; undefined for text that is none, which costs no digest. */
+export function readToken(text: string): PresentedToken | undefined {
+  const parsed = parseToken(text);
+  return parsed === undefined ? undefined : { keyId: parsed.keyId, digest: digestToken(text) };
 }
 
 /** The SHA-256 digest of a whole token: all that is ever stored of it. 32 bytes. */
@@ -66,8 +80,4 @@ export function secretHint(token: string): string {
 /** What may be shown of a token anywhere: its prefix, its key's id and its last four characters. */
 export function tokenHint(prefix: string, keyId: string, lastFour: string): string {
   return `${prefix}_${bareKeyId(keyId)}…${lastFour}`;
-}
-
-function checksum(text: string): string {
-  return encodeBase62(crc32(text), CHECKSUM_LENGTH);
 }

@@ -1,6 +1,8 @@
+import { LRUCache } from 'lru-cache';
 import { Fault } from '../../core/fault.ts';
 import { ROOT_KEYSPACE_ID } from '../../core/key.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
+import { readToken, type PresentedToken } from '../../core/token.ts';
 import type { Outcome, Verification, Verifier } from '../verification/verifier.ts';
 import { callerOf, type Caller } from './caller.ts';
 
@@ -12,10 +14,18 @@ export interface Authenticator {
   authenticate(authorization: string | undefined): Promise<Caller>;
 }
 
+/** Callers whose token need not be read anew: internal services are few. */
+const KNOWN_TOKENS_MAX = 1000;
+
 export function createAuthenticator(options: { readonly verifier: Verifier }): Authenticator {
   const { verifier } = options;
   /** Callers by snapshot: a snapshot is immutable, so its caller is made once and goes with it. */
   const callers = new WeakMap<Snapshot, Caller>();
+  /**
+   * Tokens that were read and found good, by the text that they stood in. What a text says never changes; whether its
+   * key is still good is judged at each call.
+   */
+  const knownTokens = new LRUCache<string, PresentedToken>({ max: KNOWN_TOKENS_MAX });
 
   function callerFrom({ verdict, snapshot }: Outcome): Caller {
     // A key of the built-in keyspace is confined by *its* resource access to keyspaces; it names none here, so the
@@ -29,25 +39,37 @@ export function createAuthenticator(options: { readonly verifier: Verifier }): A
   }
 
   return {
-    tryAuthenticate(authorization) {
-      const outcome = verifier.tryVerify(rootVerification(authorization), isRootKeyspace);
-      return outcome === undefined ? undefined : callerFrom(outcome);
+    tryAuthenticate(authorization = '') {
+      const known = knownTokens.get(authorization);
+      const verification = rootVerification(known ?? readRootToken(authorization));
+      const outcome = verifier.tryVerify(verification, isRootKeyspace);
+      if (outcome === undefined) return undefined;
+      const caller = callerFrom(outcome);
+      if (known === undefined && verification.token !== undefined)
+        knownTokens.set(authorization, verification.token);
+      return caller;
     },
-    async authenticate(authorization) {
-      return callerFrom(await verifier.verify(rootVerification(authorization), isRootKeyspace));
+    async authenticate(authorization = '') {
+      const verification = rootVerification(readRootToken(authorization));
+      return callerFrom(await verifier.verify(verification, isRootKeyspace));
     },
   };
 }
 
 const isRootKeyspace = (keyspaceId: string): boolean => keyspaceId === ROOT_KEYSPACE_ID;
 
-function rootVerification(authorization: string | undefined): Verification {
-  const match = authorization === undefined ? null : /^Bearer +(\S+)$/i.exec(authorization);
-  if (match?.[1] === undefined) {
+function rootVerification(token: PresentedToken | undefined): Verification {
+  return { token, keyspaceId: ROOT_KEYSPACE_ID, resource: '', scopes: [], minRevision: undefined };
+}
+
+/** @throws Fault CALLER_UNKNOWN if there is none */
+function readRootToken(authorization: string): PresentedToken | undefined {
+  const text = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+  if (text === undefined) {
     throw new Fault(
       'CALLER_UNKNOWN',
       'the call carries no root token: send `authorization: Bearer <root token>`',
     );
   }
-  return { token: match[1], keyspaceId: ROOT_KEYSPACE_ID, resource: '', scopes: [], minRevision: undefined };
+  return readToken(text);
 }

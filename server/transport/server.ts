@@ -11,6 +11,7 @@ import type { Clock } from '../telemetry/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CallMetrics } from '../telemetry/metrics.ts';
 import type { Verifier } from '../verification/verifier.ts';
+import { createBatchWay } from './batch-way.ts';
 import { createKeyService } from './key-service.ts';
 import { createKeyspaceService } from './keyspace-service.ts';
 import { withMiddleware, type CallerContext } from './middleware.ts';
@@ -69,6 +70,7 @@ export function createTransport(options: {
   const access = RPC_ACCESS;
   const { maxMetadataBytes } = limits;
   const way = createVerifyWay({ verifier, coherence, metrics });
+  const batchWay = createBatchWay({ way, logger });
 
   const serverOptions: ServerOptions = {
     'grpc.max_receive_message_length': limits.maxMessageBytes,
@@ -78,7 +80,7 @@ export function createTransport(options: {
     'grpc.max_connection_age_grace_ms': limits.connectionAgeGraceMs,
     'grpc.keepalive_time_ms': limits.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-    interceptors: [createVerifyLane({ way, authenticator, access, maxMetadataBytes, logger })],
+    interceptors: [createVerifyLane({ way, batchWay, authenticator, access, maxMetadataBytes, logger })],
   };
   const server = withMiddleware(createServer(serverOptions), {
     authenticator,
@@ -101,7 +103,7 @@ export function createTransport(options: {
   const health = HealthState();
   health.setStatus('unhealthy');
   const services = [
-    add(VerifyServiceCodec, createVerifyService({ way, logger })),
+    add(VerifyServiceCodec, createVerifyService({ way, batchWay })),
     add(KeyServiceDefinition, createKeyService({ store, mutate, nowMs: clock.nowMs })),
     add(KeyspaceServiceDefinition, createKeyspaceService({ store, mutate })),
   ];

@@ -7,36 +7,53 @@ import {
   type VerifiedKey,
 } from '../../proto/gen/latchkey/v1/verify_service.ts';
 
-/** What a response says of its key, encoded. The key's message is made once a snapshot; this goes with it. */
-const encodedKeys = new WeakMap<VerifiedKey, Uint8Array>();
+/** What was encoded of a key. The key's message is made once a snapshot; this goes with it. */
+interface EncodedKey {
+  /** The field `key` of a response. */
+  readonly field: Uint8Array;
+  /** The last response, and its bytes: the same object comes again as long as it says the same. */
+  last: { readonly message: VerifyResponse; readonly bytes: Uint8Array } | undefined;
+}
+const encodedKeys = new WeakMap<VerifiedKey, EncodedKey>();
 
 const EMPTY = VerifyResponse.fromPartial({});
 
-/** As the generated code does it, but the key is encoded once; fields may stand in any order in protobuf. */
-export function encodeVerifyResponse(message: VerifyResponse, writer = new BinaryWriter()): BinaryWriter {
+/** What encoding gives: nice-grpc asks for no more of it. */
+interface Encoded {
+  finish(): Uint8Array;
+}
+
+/** As the generated code does it, but what says the same is encoded once; fields may stand in any order in protobuf. */
+export function encodeVerifyResponse(message: VerifyResponse): Encoded {
+  const bytes = bytesOf(message);
+  return { finish: () => bytes };
+}
+
+function bytesOf(message: VerifyResponse): Uint8Array {
   const { key } = message;
-  if (key === undefined) return VerifyResponse.encode(message, writer);
-  let encodedKey = encodedKeys.get(key);
-  if (encodedKey === undefined) {
-    encodedKey = VerifyResponse.encode({ ...EMPTY, key }).finish();
-    encodedKeys.set(key, encodedKey);
+  if (key === undefined) return VerifyResponse.encode(message).finish();
+  let encoded = encodedKeys.get(key);
+  if (encoded === undefined) {
+    encoded = { field: VerifyResponse.encode({ ...EMPTY, key }).finish(), last: undefined };
+    encodedKeys.set(key, encoded);
   }
-  return VerifyResponse.encode({ ...message, key: undefined }, writer.raw(encodedKey));
+  if (encoded.last?.message === message) return encoded.last.bytes;
+  const bytes = VerifyResponse.encode(
+    { ...message, key: undefined },
+    new BinaryWriter().raw(encoded.field),
+  ).finish();
+  encoded.last = { message, bytes };
+  return bytes;
 }
 
 /** Likewise, for every entry. */
-export function encodeBatchVerifyResponse(
-  { responses }: BatchVerifyResponse,
-  writer = new BinaryWriter(),
-): BinaryWriter {
+export function encodeBatchVerifyResponse({ responses }: BatchVerifyResponse): Encoded {
+  const writer = new BinaryWriter();
   for (const entry of responses) {
     // Fields 1 of BatchVerifyResponse (`responses`) and of BatchVerifyResult (`response`), length-delimited.
     writer.uint32((1 << 3) | 2).fork();
-    if (entry.result?.$case === 'response') {
-      encodeVerifyResponse(entry.result.value, writer.uint32((1 << 3) | 2).fork()).join();
-    } else {
-      BatchVerifyResult.encode(entry, writer);
-    }
+    if (entry.result?.$case === 'response') writer.uint32((1 << 3) | 2).bytes(bytesOf(entry.result.value));
+    else BatchVerifyResult.encode(entry, writer);
     writer.join();
   }
   return writer;

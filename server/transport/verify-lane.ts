@@ -5,47 +5,67 @@ import {
   type ServerInterceptor,
   type ServerInterceptingCallInterface,
 } from '@grpc/grpc-js';
-import type { VerifyRequest } from '../../proto/gen/latchkey/v1/verify_service.ts';
-import type { Access } from '../callers/access.ts';
+import type { BatchVerifyRequest, VerifyRequest } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import type { Access, CallerScope } from '../callers/access.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
-import { requireScope } from '../callers/caller.ts';
+import { requireScope, type Caller } from '../callers/caller.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { BatchWay } from './batch-way.ts';
 import { requireSmallMetadata } from './metadata-limit.ts';
 import { statusOf, trailersOf } from './status.ts';
 import type { VerifyWay } from './verify-way.ts';
 
-export const VERIFY_PATH = '/latchkey.v1.VerifyService/Verify';
+/** A method that the lane knows. */
+interface LaneMethod {
+  /** Any of these scopes suffices. */
+  readonly scopes: readonly CallerScope[];
+  /** The response, if memory suffices. @throws Fault */
+  tryAnswer(request: unknown, caller: Caller): unknown;
+}
 
 /**
- * The express lane: a Verify that memory can answer is answered here, synchronously, before nice-grpc makes promises,
- * signals and contexts for it. Anything else goes on to the ordinary handler as if nothing had been here.
+ * The express lane: a verification that memory can answer is answered here, synchronously, before nice-grpc makes
+ * promises, signals and contexts for it. Anything else goes on to the ordinary handler as if nothing had been here.
  *
  * It holds the metadata back until the message has come, because grpc-js starts the handler with the metadata.
  */
 export function createVerifyLane(options: {
   readonly way: VerifyWay;
+  readonly batchWay: BatchWay;
   readonly authenticator: Authenticator;
   readonly access: ReadonlyMap<string, Access>;
   readonly maxMetadataBytes: number;
   readonly logger: Logger;
 }): ServerInterceptor {
-  const { way, authenticator, maxMetadataBytes, logger } = options;
-  const rule = options.access.get(VERIFY_PATH);
-  const scopes = rule === undefined || rule === 'open' ? [] : rule.anyOf;
+  const { way, batchWay, access, authenticator, maxMetadataBytes, logger } = options;
+  const methods = new Map<string, LaneMethod>();
+
+  function add<Request>(name: string, tryAnswerRequest: (request: Request, caller: Caller) => unknown): void {
+    const path = `/latchkey.v1.VerifyService/${name}`;
+    const rule = access.get(path);
+    methods.set(path, {
+      scopes: rule === undefined || rule === 'open' ? [] : rule.anyOf,
+      // The path says of which type the message is: grpc-js decoded it so.
+      tryAnswer: (request, caller) => tryAnswerRequest(request as Request, caller),
+    });
+  }
+  add<VerifyRequest>('Verify', (request, caller) => way.tryAnswer(request, caller));
+  add<BatchVerifyRequest>('BatchVerify', (request, caller) => batchWay.tryAnswer(request, caller));
 
   /** Answers the call, if that needs no I/O. */
   function tryAnswer(
+    method: LaneMethod,
     call: ServerInterceptingCallInterface,
     metadata: Metadata,
-    request: VerifyRequest,
+    request: unknown,
   ): boolean {
     try {
       requireSmallMetadata(Object.entries(metadata.toJSON()), maxMetadataBytes);
       const [authorization] = metadata.get('authorization');
       const caller = authenticator.tryAuthenticate(authorization?.toString());
       if (caller === undefined) return false;
-      requireScope(caller, scopes);
-      const response = way.tryAnswer(request, caller);
+      requireScope(caller, method.scopes);
+      const response = method.tryAnswer(request, caller);
       if (response === undefined) return false;
       call.sendMetadata(NO_METADATA);
       // The status need not wait until the message has left: the stream keeps their order.
@@ -63,19 +83,19 @@ export function createVerifyLane(options: {
     }
   }
 
-  return (method, call) =>
-    method.path === VERIFY_PATH ? new LaneCall(call, tryAnswer) : new ServerInterceptingCall(call);
+  return ({ path }, call) => {
+    const method = methods.get(path);
+    return method === undefined
+      ? new ServerInterceptingCall(call)
+      : new LaneCall(call, (metadata, request) => tryAnswer(method, call, metadata, request));
+  };
 }
 
 /** What hears of a call: the handler, and the lane in its place. */
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
 
 /** Answers a call, if that needs no I/O; false: the handler has to. */
-type TryAnswer = (
-  call: ServerInterceptingCallInterface,
-  metadata: Metadata,
-  request: VerifyRequest,
-) => boolean;
+type TryAnswer = (metadata: Metadata, request: unknown) => boolean;
 
 /**
  * A call that the lane reads before the handler does. What it cannot answer, the handler is given as if it had just
@@ -90,7 +110,7 @@ class LaneCall extends ServerInterceptingCall implements Listener {
   /** Until the handler has it. */
   #metadata: Metadata | undefined;
   /** Until the handler reads it. */
-  #message: VerifyRequest | undefined;
+  #message: unknown;
   #answered = false;
 
   constructor(call: ServerInterceptingCallInterface, tryAnswer: TryAnswer) {
@@ -109,12 +129,12 @@ class LaneCall extends ServerInterceptingCall implements Listener {
     this.#call.startRead();
   }
 
-  onReceiveMessage(message: VerifyRequest): void {
+  onReceiveMessage(message: unknown): void {
     if (this.#metadata === undefined) {
       this.#handler?.onReceiveMessage(message);
       return;
     }
-    this.#answered = this.#tryAnswer(this.#call, this.#metadata, message);
+    this.#answered = this.#tryAnswer(this.#metadata, message);
     if (this.#answered) return;
     this.#message = message;
     this.#handOver();

@@ -3,12 +3,13 @@ import type { CheckRequest } from '../../core/checks/check.ts';
 import { runChecks } from '../../core/checks/order.ts';
 import type { Revision } from '../../core/revision.ts';
 import type { Snapshot, SnapshotSecret } from '../../core/snapshot.ts';
-import { digestToken, parseToken } from '../../core/token.ts';
+import type { PresentedToken } from '../../core/token.ts';
 import type { Verdict } from '../../core/verdict.ts';
 
 /** One token and what its bearer wants to do. Bounds were tested before. */
 export interface Verification extends CheckRequest {
-  readonly token: string;
+  /** Undefined: the text that was presented is no token. */
+  readonly token: PresentedToken | undefined;
   /** If set, the key must belong to it. */
   readonly keyspaceId: string | undefined;
   /** If set, memory older than this may not answer. */
@@ -57,8 +58,13 @@ export function createVerifier(options: {
 }): Verifier {
   const { snapshots, nowMs } = options;
 
-  function judge(verification: Verification, snapshot: Snapshot | null, reach: Reach): Outcome {
-    const secret = findSecret(snapshot?.secrets ?? DUMMY_SECRETS, verification.token);
+  function judge(
+    { digest }: PresentedToken,
+    verification: Verification,
+    snapshot: Snapshot | null,
+    reach: Reach,
+  ): Outcome {
+    const secret = findSecret(snapshot?.secrets ?? DUMMY_SECRETS, digest);
     if (snapshot === null || secret === undefined) return NOT_FOUND;
     const { keyspaceId } = snapshot.key;
     // A key of another keyspace does not exist for this caller.
@@ -75,26 +81,24 @@ export function createVerifier(options: {
 
   return {
     tryVerify(verification, reach) {
-      const parsed = parseToken(verification.token);
-      if (parsed === undefined) return MALFORMED;
-      const snapshot = snapshots.recall(parsed.keyId, verification.minRevision);
-      return snapshot === undefined ? undefined : judge(verification, snapshot, reach);
+      const { token, minRevision } = verification;
+      if (token === undefined) return MALFORMED;
+      const snapshot = snapshots.recall(token.keyId, minRevision);
+      return snapshot === undefined ? undefined : judge(token, verification, snapshot, reach);
     },
 
     async verify(verification, reach) {
-      const parsed = parseToken(verification.token);
-      if (parsed === undefined) return MALFORMED;
-      const { keyId } = parsed;
-      const known = snapshots.recall(keyId, verification.minRevision);
-      const snapshot = known === undefined ? await snapshots.load(keyId, verification.minRevision) : known;
-      return judge(verification, snapshot, reach);
+      const { token, minRevision } = verification;
+      if (token === undefined) return MALFORMED;
+      const known = snapshots.recall(token.keyId, minRevision);
+      const snapshot = known === undefined ? await snapshots.load(token.keyId, minRevision) : known;
+      return judge(token, verification, snapshot, reach);
     },
   };
 }
 
-/** The secret that the token carries. Every digest is compared, in constant time, whichever matches. */
-function findSecret(secrets: readonly SnapshotSecret[], token: string): SnapshotSecret | undefined {
-  const digest = digestToken(token);
+/** The secret with this digest. Every one is compared, in constant time, whichever matches. */
+function findSecret(secrets: readonly SnapshotSecret[], digest: Buffer): SnapshotSecret | undefined {
   let found: SnapshotSecret | undefined;
   for (const secret of secrets) {
     if (timingSafeEqual(secret.digest, digest)) found = secret;

@@ -30,6 +30,26 @@ describe('a batch', () => {
     ).toEqual(order.map(String));
   });
 
+  test('of which memory knows a part is handed on, and counts and reads every entry once', async () => {
+    const { root, issue, metric } = served();
+    const [warm, cold, unknown] = [await issue(), await issue(), newToken('acme', newId('key'))];
+    await root.verify.verify({ token: warm.token });
+    const valid = (): Promise<number> => metric('latchkey_verifications_total', { verdict: 'VALID' });
+    const before = { valid: await valid(), loads: await metric('latchkey_key_loads') };
+    const tokens = [warm.token, cold.token, 'hunter2', unknown, warm.token, cold.token];
+    const { responses } = await root.verify.batchVerify({ requests: tokens.map((token) => ({ token })) });
+    expect(responses.map(outcome)).toEqual([
+      Verdict.VERDICT_VALID,
+      Verdict.VERDICT_VALID,
+      Verdict.VERDICT_MALFORMED,
+      Verdict.VERDICT_NOT_FOUND,
+      Verdict.VERDICT_VALID,
+      Verdict.VERDICT_VALID,
+    ]);
+    expect(await valid()).toBe(before.valid + 4);
+    expect(await metric('latchkey_key_loads')).toBe(before.loads + 2);
+  });
+
   test('of one is answered', async () => {
     const { root, issue } = served();
     const { token } = await issue();

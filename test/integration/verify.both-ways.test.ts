@@ -98,8 +98,8 @@ async function forget(key: string): Promise<void> {
   if (key !== '' && key !== 'revoked' && key !== 'deleted') await flip(idOf(key));
 }
 
-const handled = (): Promise<number> =>
-  served().metric('latchkey_call_duration_seconds_count', { method: VERIFY.slice(1) });
+const handled = (path = VERIFY): Promise<number> =>
+  served().metric('latchkey_call_duration_seconds_count', { method: path.slice(1) });
 
 /** What an answer says, without how it was framed. */
 function said(answer: RawAnswer): object {
@@ -129,16 +129,26 @@ describe('the express lane, the ordinary handler and a batch say the same of', (
     expect(warm.headers).toEqual(cold.headers);
     expect(warm.messages).toEqual(cold.messages);
 
-    const batch = await wire.call({
+    const alone = {
       path: BATCH_VERIFY,
       message: BatchVerifyRequest.encode({ requests: [request] }).finish(),
-    });
+    };
+    const batch = await wire.call(alone);
     expect(batch.code).toBe(0);
     const [entry] = BatchVerifyResponse.decode(batch.messages[0] ?? Buffer.alloc(0)).responses;
     expect(entry?.result?.value).toEqual(
       cold.code === 0 ? VerifyResponse.decode(cold.messages[0] ?? Buffer.alloc(0)) : cold.status,
     );
     if (cold.code !== 0) expect(cold.status).toMatchObject({ code: cold.code, message: cold.message });
+
+    await forget(key);
+    const batchesBefore = await handled(BATCH_VERIFY);
+    const coldBatch = await wire.call(alone);
+    expect(await handled(BATCH_VERIFY)).toBe(batchesBefore + 1);
+    const warmBatch = await wire.call(alone);
+    expect(await handled(BATCH_VERIFY)).toBe(batchesBefore + 1);
+    expect(warmBatch.messages).toEqual(coldBatch.messages);
+    expect(warmBatch.headers).toEqual(coldBatch.headers);
   });
 
   test.each([

@@ -2,8 +2,9 @@ import { invalidFields, unsupportedFields, type Fault, type FieldViolation } fro
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
-import { formatRevision, parseRevision, type Revision } from '../../../core/revision.ts';
+import { formatRevision, isSameRevision, parseRevision, type Revision } from '../../../core/revision.ts';
 import type { Snapshot } from '../../../core/snapshot.ts';
+import { readToken } from '../../../core/token.ts';
 import type { Verdict } from '../../../core/verdict.ts';
 import {
   Verdict as VerdictCode,
@@ -27,7 +28,7 @@ export function readVerification(message: VerifyRequest): Verification {
   const violations = findViolations(message, minRevision);
   if (violations !== undefined) throw refusalOf(violations, message);
   return {
-    token: message.token,
+    token: readToken(message.token),
     keyspaceId: message.keyspaceId,
     resource: message.resource,
     scopes: message.scopes,
@@ -110,16 +111,31 @@ const VERDICT_CODES: Readonly<Record<Verdict, VerdictCode>> = {
 /** What is told of a key, by its snapshot: made once, and gone with the snapshot. */
 const verifiedKeys = new WeakMap<Snapshot, VerifiedKey>();
 
-export function toVerifyResponse(outcome: Outcome, revision: Revision): VerifyResponse {
-  return {
-    valid: outcome.verdict === 'VALID',
-    verdict: VERDICT_CODES[outcome.verdict],
-    key: outcome.snapshot === undefined ? undefined : toVerifiedKey(outcome.snapshot),
+/** The last response to VALID, by its snapshot: it stays the same until the revision changes. */
+const validResponses = new WeakMap<
+  Snapshot,
+  { readonly revision: Revision; readonly response: VerifyResponse }
+>();
+
+/** One object for as long as what it tells is the same: whoever encodes it may do so once. Not to be changed. */
+export function toVerifyResponse(
+  { verdict, snapshot, missingScopes }: Outcome,
+  revision: Revision,
+): Readonly<VerifyResponse> {
+  const remembering = verdict === 'VALID' ? snapshot : undefined;
+  const last = remembering === undefined ? undefined : validResponses.get(remembering);
+  if (last !== undefined && isSameRevision(last.revision, revision)) return last.response;
+  const response: VerifyResponse = {
+    valid: verdict === 'VALID',
+    verdict: VERDICT_CODES[verdict],
+    key: snapshot === undefined ? undefined : toVerifiedKey(snapshot),
     limits: [],
-    missingScopes: outcome.missingScopes as string[],
+    missingScopes: missingScopes as string[],
     retryAfter: undefined,
     revision: formatRevision(revision),
   };
+  if (remembering !== undefined) validResponses.set(remembering, { revision, response });
+  return response;
 }
 
 function toVerifiedKey(snapshot: Snapshot): VerifiedKey {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BASE62, encodeBase62, randomBase62, type RandomBytes } from '../../../core/base62.ts';
+import { BASE62, decodeBase62, encodeBase62, randomBase62, type RandomBytes } from '../../../core/base62.ts';
 import { seededBytes } from '../support/seeded-bytes.ts';
 
 /** How often each character of the alphabet stands in a text. */
@@ -78,6 +78,25 @@ describe('numbers', () => {
       }),
       { numRuns: 5000 },
     );
+  });
+
+  test('are read as they were written, from anywhere in a text', () => {
+    fc.assert(
+      fc.property(fc.nat(0xffff_ffff), fc.string({ maxLength: 5 }), (value, before) => {
+        expect(decodeBase62(before + encodeBase62(value, 6), before.length)).toBe(value);
+      }),
+    );
+  });
+
+  test.each(['00-000', ' 00000', '00000é', '😀0000', '00000\0', '@00000', '[00000', '`00000', '{00000'])(
+    'are not read out of %j',
+    (text) => {
+      expect(decodeBase62(text)).toBeNaN();
+    },
+  );
+
+  test('above 32 bits are not wrapped', () => {
+    expect(decodeBase62('zzzzzz')).toBe(62 ** 6 - 1);
   });
 
   test('keep their order as text', () => {

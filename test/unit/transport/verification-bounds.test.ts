@@ -3,6 +3,7 @@ import type { Fault } from '../../../core/fault.ts';
 import { newId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { compileSnapshot } from '../../../core/snapshot.ts';
+import { digestToken } from '../../../core/token.ts';
 import { VERDICTS } from '../../../core/verdict.ts';
 import { Verdict, VerifyRequest } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { readVerification, toVerifyResponse } from '../../../server/transport/convert/verify.ts';
@@ -24,7 +25,7 @@ function refused(message: Message): string[] {
 describe('a request in order', () => {
   test('that is empty asks for nothing', () => {
     expect(read({})).toEqual({
-      token: '',
+      token: undefined,
       keyspaceId: undefined,
       resource: '',
       scopes: [],
@@ -34,8 +35,9 @@ describe('a request in order', () => {
 
   test('is read as it is', () => {
     const keyspaceId = newId('keyspace');
+    const { key, token } = issueKey();
     const message: Message = {
-      token: 'acme_x',
+      token,
       keyspaceId,
       resource: 'shop 1/é😀',
       scopes: ['orders:read', 'b'],
@@ -52,7 +54,7 @@ describe('a request in order', () => {
       },
     };
     expect(read(message)).toEqual({
-      token: 'acme_x',
+      token: { keyId: key.id, digest: digestToken(token) },
       keyspaceId,
       resource: 'shop 1/é😀',
       scopes: ['orders:read', 'b'],
@@ -62,7 +64,7 @@ describe('a request in order', () => {
 
   test('may hold any text for a token: that is judged, not refused', () => {
     for (const token of ['', '\0', 'x'.repeat(1_000_000), '😀', 'Bearer x\r\n']) {
-      expect(read({ token })).toMatchObject({ token });
+      expect(read({ token })).toMatchObject({ token: undefined });
     }
   });
 

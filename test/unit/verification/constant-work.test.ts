@@ -1,7 +1,7 @@
 import * as crypto from 'node:crypto';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { newId } from '../../../core/ids.ts';
-import { newToken } from '../../../core/token.ts';
+import { newToken, readToken } from '../../../core/token.ts';
 import { createVerifier, type Verification } from '../../../server/verification/verifier.ts';
 import { issueKey, secretOf } from '../support/issue-key.ts';
 import { snapshotWorld } from '../support/snapshot-world.ts';
@@ -25,7 +25,7 @@ const rotated = {
 const keys = [key, rotated];
 
 function ask(text: string): Verification {
-  return { token: text, keyspaceId: undefined, minRevision: undefined, resource: '', scopes: [] };
+  return { token: readToken(text), keyspaceId: undefined, minRevision: undefined, resource: '', scopes: [] };
 }
 
 beforeEach(() => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../core/fault.ts';
 import { newId } from '../../../core/ids.ts';
 import type { KeyRecord } from '../../../core/key.ts';
-import { newToken } from '../../../core/token.ts';
+import { newToken, readToken } from '../../../core/token.ts';
 import {
   createVerifier,
   type Outcome,
@@ -18,7 +18,8 @@ const OTHER_KEYSPACE_ID = 'ks_1111111111111111';
 const everywhere = (): boolean => true;
 const nowhere = (): boolean => false;
 
-function ask(token: string, change: Partial<Verification> = {}): Verification {
+function ask(text: string, change: Partial<Verification> = {}): Verification {
+  const token = readToken(text);
   return { token, keyspaceId: undefined, minRevision: undefined, resource: '', scopes: [], ...change };
 }
 
