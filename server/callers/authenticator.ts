@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { Fault } from '../../core/fault.ts';
 import { ROOT_KEYSPACE_ID } from '../../core/key.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
@@ -25,7 +24,12 @@ export function createAuthenticator(options: { readonly verifier: Verifier }): A
    * Tokens that were read and found good, by the text that they stood in. What a text says never changes; whether its
    * key is still good is judged at each call.
    */
-  const knownTokens = new LRUCache<string, PresentedToken>({ max: KNOWN_TOKENS_MAX });
+  const knownTokens = new Map<string, PresentedToken>();
+
+  function remember(authorization: string, token: PresentedToken): void {
+    if (knownTokens.size >= KNOWN_TOKENS_MAX) knownTokens.clear();
+    knownTokens.set(authorization, token);
+  }
 
   function callerFrom({ verdict, snapshot }: Outcome): Caller {
     // A key of the built-in keyspace is confined by *its* resource access to keyspaces; it names none here, so the
@@ -46,7 +50,7 @@ export function createAuthenticator(options: { readonly verifier: Verifier }): A
       if (outcome === undefined) return undefined;
       const caller = callerFrom(outcome);
       if (known === undefined && verification.token !== undefined)
-        knownTokens.set(authorization, verification.token);
+        remember(authorization, verification.token);
       return caller;
     },
     async authenticate(authorization = '') {

@@ -70,7 +70,10 @@ export function createBatchWay(options: { readonly way: VerifyWay; readonly logg
     async answer(request, caller) {
       const entries = begun.get(request) ?? begin(request, caller);
       const responses = await Promise.all(
-        entries.map((entry) => entry.result ?? way.answer(entry.request, caller).then(resultOf, failureOf)),
+        entries.map(
+          async ({ request: one, result }) =>
+            result ?? (await way.answer(one, caller).then(resultOf, failureOf)),
+        ),
       );
       return { responses };
     },

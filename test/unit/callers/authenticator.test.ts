@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../core/fault.ts';
 import { newId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID, type KeyRecord } from '../../../core/key.ts';
+import { compileSnapshot } from '../../../core/snapshot.ts';
 import { newToken } from '../../../core/token.ts';
 import { createAuthenticator, type Authenticator } from '../../../server/callers/authenticator.ts';
 import type { Caller } from '../../../server/callers/caller.ts';
@@ -184,5 +185,63 @@ describe('memory', () => {
     const changed = authenticatorOver([{ ...key, scopes: ['keys:read'] }]).tryAuthenticate(`Bearer ${token}`);
     expect(changed?.holds('keys:read')).toBe(true);
     expect(changed?.holds('verify')).toBe(false);
+  });
+});
+
+describe('a caller who was known', () => {
+  /** An authenticator of one caller, whose key and time can be changed. */
+  function changing(): { now: number; current: KeyRecord | undefined; ask(): Caller | Fault | undefined } {
+    const world = { now: NOW_MS, current: key as KeyRecord | undefined };
+    const recall = () => (world.current === undefined ? undefined : compileSnapshot(world.current));
+    const authenticator = createAuthenticator({
+      verifier: createVerifier({
+        snapshots: { recall, load: () => Promise.reject(new Error('memory suffices')) },
+        nowMs: () => world.now,
+      }),
+    });
+    return Object.assign(world, {
+      ask(): Caller | Fault | undefined {
+        try {
+          return authenticator.tryAuthenticate(`Bearer ${token}`);
+        } catch (error) {
+          return error as Fault;
+        }
+      },
+    });
+  }
+
+  test.each<[string, (world: ReturnType<typeof changing>) => void]>([
+    ['revoked', (world) => (world.current = { ...key, switch: 'REVOKED' })],
+    ['disabled', (world) => (world.current = { ...key, switch: 'DISABLED' })],
+    ['given another secret', (world) => (world.current = { ...key, secrets: rootKey().key.secrets })],
+    ['expired', (world) => (world.current = { ...key, expireTimeMs: NOW_MS })],
+  ])('and is %s is a stranger at once', (_what, change) => {
+    const world = changing();
+    expect(world.ask()).toMatchObject({ keyId: key.id });
+    expect(world.ask()).toMatchObject({ keyId: key.id });
+    change(world);
+    expect(world.ask()).toMatchObject({ reason: 'CALLER_UNKNOWN' });
+  });
+
+  test('expires at its time', () => {
+    const world = changing();
+    world.current = { ...key, expireTimeMs: NOW_MS + 1 };
+    expect(world.ask()).toMatchObject({ keyId: key.id });
+    world.now += 1;
+    expect(world.ask()).toMatchObject({ reason: 'CALLER_UNKNOWN' });
+  });
+
+  test('and of whom memory can no longer say is looked for again', () => {
+    const world = changing();
+    world.ask();
+    world.current = undefined;
+    expect(world.ask()).toBeUndefined();
+  });
+
+  test('has the scopes of now', () => {
+    const world = changing();
+    expect((world.ask() as Caller).holds('keys:read')).toBe(false);
+    world.current = { ...key, scopes: ['keys:read'] };
+    expect((world.ask() as Caller).holds('keys:read')).toBe(true);
   });
 });
