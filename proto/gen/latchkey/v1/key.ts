@@ -44,7 +44,10 @@ export interface Key {
   keyspaceId: string;
   /** A name for people. At most 128 characters. */
   displayName: string;
-  /** The token without its secret: `<prefix>_<key id>…<last four>`. Output only. */
+  /**
+   * The token without its secret: `<prefix>_<key id>…<last four>`. Empty for an
+   * imported key. Output only.
+   */
   tokenHint: string;
   /** Whether it works. Output only: see EnableKey, DisableKey, RevokeKey. */
   state: KeyState;
@@ -56,23 +59,28 @@ export interface Key {
   /**
    * What it may do: `orders:read`; a last `*` grants all that begins so
    * (`orders:*`, `*`). At most 256 of at most 128 characters each, out of
-   * `A-Z a-z 0-9 _ - . / :`. Duplicates are dropped.
+   * `A-Z a-z 0-9 _ - . / :`. Duplicates are dropped. Empty: those of its
+   * policies.
    */
   scopes: string[];
-  /** Which resources it may be used for. Absent: all. */
+  /**
+   * Which resources it may be used for. Absent: as its policies say, and all if
+   * they say nothing.
+   */
   resourceAccess:
     | ResourceAccess
     | undefined;
   /**
-   * From where and for what it may be used. Not yet supported: a value is
-   * refused with INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * From where and for what it may be used. A list that is empty here is taken
+   * from its policies. Root keys cannot have any.
    */
   restrictions:
     | Restrictions
     | undefined;
   /**
-   * The policies it refers to. Not yet supported: an entry is refused with
-   * INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * The policies it refers to, of its own keyspace, `pol_…`. At most 16.
+   * Duplicates are dropped. What is set on the key wins over its policies;
+   * lists of several policies unite, in this order. Root keys cannot have any.
    */
   policyIds: string[];
   /**
@@ -82,7 +90,8 @@ export interface Key {
   limits: Limit[];
   /**
    * Data of yours, returned by Verify. At most 64 entries, names of 1 to 64
-   * characters, 4096 bytes of names and values together.
+   * characters, 4096 bytes of names and values together. Empty: that of its
+   * policies.
    */
   metadata: Map<string, string>;
   /**
@@ -185,37 +194,76 @@ export interface ListedResources {
   ids: string[];
 }
 
-/** Restrictions say from where and for what a key may be used. */
+/**
+ * Restrictions say from where and for what a key may be used.
+ *
+ * The network condition (`allowed_ips`) must hold where there is one. The
+ * application condition (referrers, Android apps, iOS apps) holds where any one
+ * of those present matches. A condition for which the request gives no value
+ * does not hold.
+ */
 export interface Restrictions {
-  /** IPv4 and IPv6 addresses and CIDR ranges. */
+  /**
+   * IPv4 and IPv6 addresses and CIDR ranges (`203.0.113.0/24`). At most 256 of
+   * at most 64 characters. No bits may be set after a prefix. An IPv4 address
+   * that is written as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address. Empty:
+   * any address.
+   */
   allowedIps: string[];
-  /** Referrer patterns, `*.example.com/*`. */
+  /**
+   * Referrer patterns: a host, or `*.` and a host for all its subdomains, and
+   * maybe a scheme, a port and a path (`https://*.example.com/shop/*`); without
+   * a path, any. `*.example.com` does not stand for `example.com`. Browsers send
+   * other sites the origin only, unless told otherwise. At most 256 of at most
+   * 512 characters.
+   */
   allowedReferrers: string[];
-  /** Android apps. */
+  /** Android apps. At most 64. */
   androidApps: AndroidApp[];
-  /** Bundle ids of iOS apps. */
+  /** Bundle ids of iOS apps. At most 64 of at most 256 characters. */
   iosBundleIds: string[];
-  /** The operations it may be used for. Empty: all. */
+  /**
+   * The operations it may be used for: any one that matches suffices. At most
+   * 64, with at most 512 paths in all. Empty: all operations.
+   */
   apiTargets: ApiTarget[];
 }
 
 /** AndroidApp is an app by package and signing certificate. */
 export interface AndroidApp {
-  /** The name of the package. */
+  /** The name of the package. Required. At most 256 characters. */
   package: string;
-  /** The SHA-1 of the signing certificate, in hex. */
+  /**
+   * The SHA-1 of the signing certificate: 40 hex digits in any case, with or
+   * without colons. Required. Given back in lower case without colons.
+   */
   certSha1: string;
 }
 
-/** ApiTarget is a set of operations of one API. */
+/**
+ * ApiTarget is a set of operations of one API: those that a path or a block
+ * matches; with neither, the whole API.
+ */
 export interface ApiTarget {
-  /** The name of the API. */
+  /** The name of the API, matched exactly. Required. At most 128 characters. */
   api: string;
-  /** HTTP verbs, in any case. Empty: all. */
+  /**
+   * HTTP verbs, in any case; they narrow all of the target. At most 16 of at
+   * most 16 characters. Empty: all, and gRPC.
+   */
   verbs: string[];
-  /** Path patterns: `*` matches within a segment, a last `**` the rest. */
+  /**
+   * Path patterns: `*` matches within a segment (`/api/v* /orders/statuses`), a
+   * last `**` the rest; for gRPC `/pkg.Service/Method` or `/pkg.Service/*`. At
+   * most 256 of at most 512 characters. Paths are normalized before they are
+   * matched.
+   */
   paths: string[];
-  /** Blocks of the keyspace's catalogue. */
+  /**
+   * Blocks of the keyspace's catalogue, each with all methods that it has at
+   * the time of the verification. At most 64 of at most 64 characters; each
+   * must exist when it is chosen.
+   */
   groups: string[];
 }
 

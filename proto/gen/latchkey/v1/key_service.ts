@@ -7,7 +7,7 @@ import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Key, KeyState } from "./key.ts";
+import { Key, KeyState, ResourceAccess, Restrictions } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -21,10 +21,7 @@ export const KeyView = {
   KEY_VIEW_UNSPECIFIED: 0,
   /** KEY_VIEW_BASIC - The key as it was set. */
   KEY_VIEW_BASIC: 1,
-  /**
-   * KEY_VIEW_EFFECTIVE - The rules in effect, with where each comes from. Not yet supported: refused
-   * with INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
-   */
+  /** KEY_VIEW_EFFECTIVE - Also the rules in effect, with where each comes from. */
   KEY_VIEW_EFFECTIVE: 2,
 } as const;
 
@@ -101,7 +98,49 @@ export interface GetKeyRequest {
 /** GetKeyResponse is the key. */
 export interface GetKeyResponse {
   /** The key. */
-  key: Key | undefined;
+  key:
+    | Key
+    | undefined;
+  /** The rules in effect. Only with KEY_VIEW_EFFECTIVE. */
+  effective: EffectiveRules | undefined;
+}
+
+/**
+ * EffectiveRules are the rules that verification judges a key by: its own, and
+ * where it has none those of its policies.
+ */
+export interface EffectiveRules {
+  /** The scopes it holds. */
+  scopes: string[];
+  /** Which resources it may be used for. */
+  resourceAccess:
+    | ResourceAccess
+    | undefined;
+  /** From where and for what it may be used. */
+  restrictions:
+    | Restrictions
+    | undefined;
+  /** What Verify returns as metadata. */
+  metadata: Map<string, string>;
+  /** What Verify returns as tags. */
+  tags: string[];
+  /** Whether its owner is suspended. */
+  ownerSuspended: boolean;
+  /** Where each rule comes from. A rule that is not named is not set anywhere. */
+  sources: RuleSource[];
+}
+
+export interface EffectiveRules_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** RuleSource says where a rule in effect comes from. */
+export interface RuleSource {
+  /** The field: `scopes`, `resource_access`, `restrictions.allowed_ips`, …. */
+  field: string;
+  /** The policies whose values were united, `pol_…`. Empty: the key itself. */
+  policyIds: string[];
 }
 
 /** ListKeysFilter chooses keys; they must match every field that is set. */
@@ -113,22 +152,28 @@ export interface ListKeysFilter {
   keyspaceId: string;
   /** Keys in one of these states. At most 8. */
   states: KeyState[];
-  /** Keys with this type of resource access. */
+  /** Keys with this type of resource access, their own or by their policies. */
   accessType: AccessType;
   /**
-   * Keys that may be used for this resource: with access to all, or listing it.
-   * At most 256 characters.
+   * Keys that may be used for this resource: with access to all, or listing it,
+   * of their own or by their policies. At most 256 characters.
    */
   resource: string;
   /** Keys of this owner. At most 256 characters. */
   ownerId: string;
-  /** Keys that refer to this policy. Not yet supported: refused. */
+  /** Keys that refer to this policy, `pol_…`. At most 64 characters. */
   policyId: string;
-  /** Keys with this tag. At most 64 characters. */
+  /** Keys with this tag of their own. At most 64 characters. */
   tag: string;
-  /** Keys that were granted exactly this scope. At most 128 characters. */
+  /**
+   * Keys that were granted exactly this scope, of their own or by their
+   * policies. At most 128 characters.
+   */
   scope: string;
-  /** Keys with a target of this API. Not yet supported: refused. */
+  /**
+   * Keys with a target of this API, of their own or by their policies. At most
+   * 128 characters.
+   */
   api: string;
   /**
    * Keys whose display name, owner id or key id contains this text, in any
@@ -187,8 +232,9 @@ export interface UpdateKeyRequest {
     | undefined;
   /**
    * The fields to change, of: `display_name`, `owner_id`, `scopes`,
-   * `resource_access`, `metadata`, `tags`, `expire_time`. 1 to 64 paths. Lists
-   * and maps are replaced whole; a field that is named and empty is cleared.
+   * `resource_access`, `restrictions`, `policy_ids`, `metadata`, `tags`,
+   * `expire_time`. 1 to 64 paths. Lists, maps and messages are replaced whole;
+   * a field that is named and empty is cleared.
    */
   updateMask:
     | string[]
@@ -358,17 +404,23 @@ export interface RevokeKeyResponse {
   effectiveTime: Date | undefined;
 }
 
-/** BatchRevokeKeysRequest chooses the keys to revoke. */
+/**
+ * BatchRevokeKeysRequest chooses the keys to revoke: those that match every
+ * field that is set, and are neither revoked nor deleted.
+ */
 export interface BatchRevokeKeysRequest {
-  /** Keys of this keyspace. */
+  /** Keys of this keyspace. Required. At most 64 characters. */
   keyspaceId: string;
-  /** Keys of this owner. */
+  /** Keys of this owner. At most 256 characters. */
   ownerId: string;
-  /** Keys that refer to this policy. */
+  /** Keys that refer to this policy. At most 64 characters. */
   policyId: string;
-  /** Keys with this tag. */
+  /** Keys with this tag of their own. At most 64 characters. */
   tag: string;
-  /** Keys created before this time. */
+  /**
+   * Keys created before this time. To revoke all keys of a keyspace, give the
+   * present time: one of the conditions besides the keyspace is required.
+   */
   createdBefore:
     | Date
     | undefined;
@@ -376,7 +428,7 @@ export interface BatchRevokeKeysRequest {
   reason: string;
   /** As in RevokeKeyRequest. */
   note: string;
-  /** Only counts the keys that would be revoked. */
+  /** Only counts the keys that would be revoked, and shows some of them. */
   validateOnly: boolean;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
@@ -384,10 +436,19 @@ export interface BatchRevokeKeysRequest {
 
 /** BatchRevokeKeysResponse says how many keys were revoked. */
 export interface BatchRevokeKeysResponse {
-  /** How many keys matched and were not revoked yet. */
+  /** How many keys were revoked, or would be. */
   count: bigint;
   /** The position of the change in the change log. */
   revision: string;
+  /**
+   * No verification that starts after this time, on any replica, accepts one of
+   * the keys.
+   */
+  effectiveTime:
+    | Date
+    | undefined;
+  /** The ids of the first 100 of them. */
+  sampleIds: string[];
 }
 
 /** DeleteKeyRequest names the key to delete. */
@@ -441,7 +502,8 @@ export interface LookupKeyRequest {
   by:
     | //
     /**
-     * A whole token, as found in a log or a repository. At most 256 characters.
+     * A whole token, as found in a log or a repository, also of an imported key.
+     * At most 512 characters.
      * It is NOT_FOUND unless its secret is right.
      */
     { $case: "token"; value: string }
@@ -463,7 +525,9 @@ export interface LookupKeyResponse {
 
 /** ImportKeysRequest is a list of foreign keys. */
 export interface ImportKeysRequest {
-  /** The keys, at most 1000. */
+  /** The keyspace to take them into. Required. At most 64 characters. */
+  keyspaceId: string;
+  /** The keys. 1 to 1000. */
   keys: ImportedKey[];
   /** See CreateKeyRequest.request_id. */
   requestId: string;
@@ -471,11 +535,14 @@ export interface ImportKeysRequest {
 
 /** ImportedKey is one foreign key. */
 export interface ImportedKey {
-  /** The key and its attributes. */
+  /**
+   * The key and its attributes, as in CreateKeyRequest. `keyspace_id` is that of
+   * the request, or empty.
+   */
   key:
     | Key
     | undefined;
-  /** The SHA-256 digest of the foreign token, in hex or base64. */
+  /** The SHA-256 digest of the foreign token (UTF-8), in hex or base64. Required. */
   sha256: string;
 }
 
@@ -489,15 +556,25 @@ export interface ImportKeysResponse {
 
 /** ImportKeysResult says what became of one foreign key. */
 export interface ImportKeysResult {
-  /** The id of the key, if it was taken in. */
+  /** The id of the key, `key_…`, if it was taken in, now or before. */
   id: string;
-  /** Why it was not. */
+  /** Why it was not, for people: each field that is wrong, with its bound. */
   error: string;
+  /**
+   * Why it was not, for programs: the reason that CreateKey would give, or
+   * DIGEST_TAKEN if a key of another keyspace or a deleted one has this digest.
+   */
+  errorReason: string;
+  /**
+   * Whether it had been taken in before, into the same keyspace. Nothing of the
+   * key was changed then.
+   */
+  alreadyImported: boolean;
 }
 
 /** ReportLeakedKeyRequest is what was found in the open. */
 export interface ReportLeakedKeyRequest {
-  /** The token. */
+  /** The token, also of an imported key. Required. At most 512 characters. */
   token: string;
   /** Where it was found. At most 1024 characters. */
   note: string;
@@ -513,6 +590,11 @@ export interface ReportLeakedKeyResponse {
     | undefined;
   /** The position of the change in the change log. */
   revision: string;
+  /**
+   * No verification that starts after this time, on any replica, accepts the
+   * key.
+   */
+  effectiveTime: Date | undefined;
 }
 
 function createBaseCreateKeyRequest(): CreateKeyRequest {
@@ -741,13 +823,16 @@ export const GetKeyRequest: MessageFns<GetKeyRequest> = {
 };
 
 function createBaseGetKeyResponse(): GetKeyResponse {
-  return { key: undefined };
+  return { key: undefined, effective: undefined };
 }
 
 export const GetKeyResponse: MessageFns<GetKeyResponse> = {
   encode(message: GetKeyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.key !== undefined) {
       Key.encode(message.key, writer.uint32(10).fork()).join();
+    }
+    if (message.effective !== undefined) {
+      EffectiveRules.encode(message.effective, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -773,6 +858,14 @@ export const GetKeyResponse: MessageFns<GetKeyResponse> = {
             message.key = Key.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.effective = EffectiveRules.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -791,6 +884,293 @@ export const GetKeyResponse: MessageFns<GetKeyResponse> = {
   fromPartial(object: DeepPartial<GetKeyResponse>): GetKeyResponse {
     const message = createBaseGetKeyResponse();
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
+    message.effective = (object.effective !== undefined && object.effective !== null)
+      ? EffectiveRules.fromPartial(object.effective)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseEffectiveRules(): EffectiveRules {
+  return {
+    scopes: [],
+    resourceAccess: undefined,
+    restrictions: undefined,
+    metadata: new Map(),
+    tags: [],
+    ownerSuspended: false,
+    sources: [],
+  };
+}
+
+export const EffectiveRules: MessageFns<EffectiveRules> = {
+  encode(message: EffectiveRules, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.scopes) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.resourceAccess !== undefined) {
+      ResourceAccess.encode(message.resourceAccess, writer.uint32(18).fork()).join();
+    }
+    if (message.restrictions !== undefined) {
+      Restrictions.encode(message.restrictions, writer.uint32(26).fork()).join();
+    }
+    message.metadata.forEach((value, key) => {
+      EffectiveRules_MetadataEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    for (const v of message.tags) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.ownerSuspended !== false) {
+      writer.uint32(48).bool(message.ownerSuspended);
+    }
+    for (const v of message.sources) {
+      RuleSource.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EffectiveRules {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEffectiveRules();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.scopes.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resourceAccess = ResourceAccess.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.restrictions = Restrictions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = EffectiveRules_MetadataEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.metadata.set(entry4.key, entry4.value);
+            }
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ownerSuspended = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.sources.push(RuleSource.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EffectiveRules>): EffectiveRules {
+    return EffectiveRules.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EffectiveRules>): EffectiveRules {
+    const message = createBaseEffectiveRules();
+    message.scopes = object.scopes?.map((e) => e) || [];
+    message.resourceAccess = (object.resourceAccess !== undefined && object.resourceAccess !== null)
+      ? ResourceAccess.fromPartial(object.resourceAccess)
+      : undefined;
+    message.restrictions = (object.restrictions !== undefined && object.restrictions !== null)
+      ? Restrictions.fromPartial(object.restrictions)
+      : undefined;
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
+        if (value !== undefined) {
+          m.set(key, globalThis.String(value));
+        }
+      });
+      return m;
+    })();
+    message.tags = object.tags?.map((e) => e) || [];
+    message.ownerSuspended = object.ownerSuspended ?? false;
+    message.sources = object.sources?.map((e) => RuleSource.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEffectiveRules_MetadataEntry(): EffectiveRules_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const EffectiveRules_MetadataEntry: MessageFns<EffectiveRules_MetadataEntry> = {
+  encode(message: EffectiveRules_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EffectiveRules_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEffectiveRules_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EffectiveRules_MetadataEntry>): EffectiveRules_MetadataEntry {
+    return EffectiveRules_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EffectiveRules_MetadataEntry>): EffectiveRules_MetadataEntry {
+    const message = createBaseEffectiveRules_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRuleSource(): RuleSource {
+  return { field: "", policyIds: [] };
+}
+
+export const RuleSource: MessageFns<RuleSource> = {
+  encode(message: RuleSource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.field !== "") {
+      writer.uint32(10).string(message.field);
+    }
+    for (const v of message.policyIds) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RuleSource {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRuleSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.policyIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RuleSource>): RuleSource {
+    return RuleSource.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RuleSource>): RuleSource {
+    const message = createBaseRuleSource();
+    message.field = object.field ?? "";
+    message.policyIds = object.policyIds?.map((e) => e) || [];
     return message;
   },
 };
@@ -2465,7 +2845,7 @@ export const BatchRevokeKeysRequest: MessageFns<BatchRevokeKeysRequest> = {
 };
 
 function createBaseBatchRevokeKeysResponse(): BatchRevokeKeysResponse {
-  return { count: 0n, revision: "" };
+  return { count: 0n, revision: "", effectiveTime: undefined, sampleIds: [] };
 }
 
 export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
@@ -2478,6 +2858,12 @@ export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(18).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    for (const v of message.sampleIds) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -2511,6 +2897,22 @@ export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sampleIds.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2530,6 +2932,8 @@ export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
     const message = createBaseBatchRevokeKeysResponse();
     message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
+    message.sampleIds = object.sampleIds?.map((e) => e) || [];
     return message;
   },
 };
@@ -2975,11 +3379,14 @@ export const LookupKeyResponse: MessageFns<LookupKeyResponse> = {
 };
 
 function createBaseImportKeysRequest(): ImportKeysRequest {
-  return { keys: [], requestId: "" };
+  return { keyspaceId: "", keys: [], requestId: "" };
 }
 
 export const ImportKeysRequest: MessageFns<ImportKeysRequest> = {
   encode(message: ImportKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspaceId !== "") {
+      writer.uint32(26).string(message.keyspaceId);
+    }
     for (const v of message.keys) {
       ImportedKey.encode(v!, writer.uint32(10).fork()).join();
     }
@@ -3002,6 +3409,14 @@ export const ImportKeysRequest: MessageFns<ImportKeysRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyspaceId = reader.string();
+            continue;
+          }
           case 1: {
             if (tag !== 10) {
               break;
@@ -3035,6 +3450,7 @@ export const ImportKeysRequest: MessageFns<ImportKeysRequest> = {
   },
   fromPartial(object: DeepPartial<ImportKeysRequest>): ImportKeysRequest {
     const message = createBaseImportKeysRequest();
+    message.keyspaceId = object.keyspaceId ?? "";
     message.keys = object.keys?.map((e) => ImportedKey.fromPartial(e)) || [];
     message.requestId = object.requestId ?? "";
     return message;
@@ -3176,7 +3592,7 @@ export const ImportKeysResponse: MessageFns<ImportKeysResponse> = {
 };
 
 function createBaseImportKeysResult(): ImportKeysResult {
-  return { id: "", error: "" };
+  return { id: "", error: "", errorReason: "", alreadyImported: false };
 }
 
 export const ImportKeysResult: MessageFns<ImportKeysResult> = {
@@ -3186,6 +3602,12 @@ export const ImportKeysResult: MessageFns<ImportKeysResult> = {
     }
     if (message.error !== "") {
       writer.uint32(18).string(message.error);
+    }
+    if (message.errorReason !== "") {
+      writer.uint32(26).string(message.errorReason);
+    }
+    if (message.alreadyImported !== false) {
+      writer.uint32(32).bool(message.alreadyImported);
     }
     return writer;
   },
@@ -3219,6 +3641,22 @@ export const ImportKeysResult: MessageFns<ImportKeysResult> = {
             message.error = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.errorReason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.alreadyImported = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3238,6 +3676,8 @@ export const ImportKeysResult: MessageFns<ImportKeysResult> = {
     const message = createBaseImportKeysResult();
     message.id = object.id ?? "";
     message.error = object.error ?? "";
+    message.errorReason = object.errorReason ?? "";
+    message.alreadyImported = object.alreadyImported ?? false;
     return message;
   },
 };
@@ -3322,7 +3762,7 @@ export const ReportLeakedKeyRequest: MessageFns<ReportLeakedKeyRequest> = {
 };
 
 function createBaseReportLeakedKeyResponse(): ReportLeakedKeyResponse {
-  return { key: undefined, revision: "" };
+  return { key: undefined, revision: "", effectiveTime: undefined };
 }
 
 export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
@@ -3332,6 +3772,9 @@ export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(18).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -3365,6 +3808,14 @@ export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3384,6 +3835,7 @@ export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
     const message = createBaseReportLeakedKeyResponse();
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
     return message;
   },
 };
@@ -3513,7 +3965,13 @@ export const KeyServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** BatchRevokeKeys revokes all keys that a filter matches. Not yet supported. */
+    /**
+     * BatchRevokeKeys revokes all keys that match every condition given. Scope
+     * `keys:revoke`.
+     *
+     * It is one transaction; of more than 100,000 keys, it asks for a narrower
+     * choice (FAILED_PRECONDITION, reason TOO_MANY_KEYS).
+     */
     batchRevokeKeys: {
       name: "BatchRevokeKeys",
       requestType: BatchRevokeKeysRequest as typeof BatchRevokeKeysRequest,
@@ -3559,8 +4017,11 @@ export const KeyServiceDefinition = {
       options: {},
     },
     /**
-     * ImportKeys takes in keys that were issued elsewhere, by their digests. Not
-     * yet supported.
+     * ImportKeys takes in keys that were issued elsewhere, by the digests of
+     * their tokens, so that clients keep the tokens that they have. Scope
+     * `keys:write`.
+     *
+     * One entry that cannot be taken in does not keep the others out.
      */
     importKeys: {
       name: "ImportKeys",
@@ -3571,8 +4032,10 @@ export const KeyServiceDefinition = {
       options: {},
     },
     /**
-     * ReportLeakedKey revokes the key of a token that was found in the open. Not
-     * yet supported.
+     * ReportLeakedKey revokes the key of a token that was found in the open, with
+     * the reason `leaked`. Scope `keys:revoke`.
+     *
+     * Errors: NOT_FOUND if there is no key with this token.
      */
     reportLeakedKey: {
       name: "ReportLeakedKey",
@@ -3635,7 +4098,13 @@ export interface KeyServiceImplementation<CallContextExt = {}> {
   ): Promise<DeepPartial<CancelRotationResponse>>;
   /** RevokeKey ends a key for good. Scope `keys:revoke`. */
   revokeKey(request: RevokeKeyRequest, context: CallContext & CallContextExt): Promise<DeepPartial<RevokeKeyResponse>>;
-  /** BatchRevokeKeys revokes all keys that a filter matches. Not yet supported. */
+  /**
+   * BatchRevokeKeys revokes all keys that match every condition given. Scope
+   * `keys:revoke`.
+   *
+   * It is one transaction; of more than 100,000 keys, it asks for a narrower
+   * choice (FAILED_PRECONDITION, reason TOO_MANY_KEYS).
+   */
   batchRevokeKeys(
     request: BatchRevokeKeysRequest,
     context: CallContext & CallContextExt,
@@ -3659,16 +4128,21 @@ export interface KeyServiceImplementation<CallContextExt = {}> {
    */
   lookupKey(request: LookupKeyRequest, context: CallContext & CallContextExt): Promise<DeepPartial<LookupKeyResponse>>;
   /**
-   * ImportKeys takes in keys that were issued elsewhere, by their digests. Not
-   * yet supported.
+   * ImportKeys takes in keys that were issued elsewhere, by the digests of
+   * their tokens, so that clients keep the tokens that they have. Scope
+   * `keys:write`.
+   *
+   * One entry that cannot be taken in does not keep the others out.
    */
   importKeys(
     request: ImportKeysRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ImportKeysResponse>>;
   /**
-   * ReportLeakedKey revokes the key of a token that was found in the open. Not
-   * yet supported.
+   * ReportLeakedKey revokes the key of a token that was found in the open, with
+   * the reason `leaked`. Scope `keys:revoke`.
+   *
+   * Errors: NOT_FOUND if there is no key with this token.
    */
   reportLeakedKey(
     request: ReportLeakedKeyRequest,
@@ -3726,7 +4200,13 @@ export interface KeyServiceClient<CallOptionsExt = {}> {
   ): Promise<CancelRotationResponse>;
   /** RevokeKey ends a key for good. Scope `keys:revoke`. */
   revokeKey(request: DeepPartial<RevokeKeyRequest>, options?: CallOptions & CallOptionsExt): Promise<RevokeKeyResponse>;
-  /** BatchRevokeKeys revokes all keys that a filter matches. Not yet supported. */
+  /**
+   * BatchRevokeKeys revokes all keys that match every condition given. Scope
+   * `keys:revoke`.
+   *
+   * It is one transaction; of more than 100,000 keys, it asks for a narrower
+   * choice (FAILED_PRECONDITION, reason TOO_MANY_KEYS).
+   */
   batchRevokeKeys(
     request: DeepPartial<BatchRevokeKeysRequest>,
     options?: CallOptions & CallOptionsExt,
@@ -3750,16 +4230,21 @@ export interface KeyServiceClient<CallOptionsExt = {}> {
    */
   lookupKey(request: DeepPartial<LookupKeyRequest>, options?: CallOptions & CallOptionsExt): Promise<LookupKeyResponse>;
   /**
-   * ImportKeys takes in keys that were issued elsewhere, by their digests. Not
-   * yet supported.
+   * ImportKeys takes in keys that were issued elsewhere, by the digests of
+   * their tokens, so that clients keep the tokens that they have. Scope
+   * `keys:write`.
+   *
+   * One entry that cannot be taken in does not keep the others out.
    */
   importKeys(
     request: DeepPartial<ImportKeysRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ImportKeysResponse>;
   /**
-   * ReportLeakedKey revokes the key of a token that was found in the open. Not
-   * yet supported.
+   * ReportLeakedKey revokes the key of a token that was found in the open, with
+   * the reason `leaked`. Scope `keys:revoke`.
+   *
+   * Errors: NOT_FOUND if there is no key with this token.
    */
   reportLeakedKey(
     request: DeepPartial<ReportLeakedKeyRequest>,

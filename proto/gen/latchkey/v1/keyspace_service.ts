@@ -44,8 +44,9 @@ export interface Keyspace {
   /** Whether every key must expire. */
   requireExpiry: boolean;
   /**
-   * The catalogue of API methods. Not yet supported: an entry is refused with
-   * INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * The catalogue of API methods, whose blocks can be given to keys whole. At
+   * most 64 APIs with at most 1024 methods in all. A change reaches the keys
+   * that chose a block.
    */
   apis: Api[];
   /** When it was created. Output only. */
@@ -65,17 +66,20 @@ export interface Keyspace {
 
 /** Api is one API of a keyspace's catalogue. */
 export interface Api {
-  /** The name that operations and api targets use. At most 128 characters. */
+  /**
+   * The name that operations and api targets use, unique in the catalogue.
+   * Required. At most 128 characters.
+   */
   name: string;
-  /** Its blocks of methods. */
+  /** Its blocks of methods. At most 64. */
   groups: ApiGroup[];
 }
 
 /** ApiGroup is a block of methods that a key can be given whole. */
 export interface ApiGroup {
-  /** The name of the block, unique in its API. At most 64 characters. */
+  /** The name of the block, unique in its API. Required. At most 64 characters. */
   name: string;
-  /** The methods in it. */
+  /** The methods in it. At most 256. */
   methods: ApiMethod[];
 }
 
@@ -83,8 +87,16 @@ export interface ApiGroup {
 export interface ApiMethod {
   /** The HTTP verb. Empty: any, or gRPC. At most 16 characters. */
   verb: string;
-  /** The path pattern, or the full gRPC method. At most 1024 characters. */
+  /**
+   * The path pattern, or the full gRPC method, as in ApiTarget. Required. At
+   * most 512 characters.
+   */
   path: string;
+  /**
+   * Whether the operation is about no resource: a key with access to listed
+   * resources may then be used for it without one.
+   */
+  noResource: boolean;
 }
 
 /** CreateKeyspaceRequest is the keyspace to create. */
@@ -152,7 +164,7 @@ export interface UpdateKeyspaceRequest {
     | undefined;
   /**
    * The fields to change, of: `token_prefix`, `display_name`, `default_ttl`,
-   * `max_ttl`, `require_expiry`. 1 to 64 paths.
+   * `max_ttl`, `require_expiry`, `apis`. 1 to 64 paths.
    */
   updateMask:
     | string[]
@@ -169,6 +181,11 @@ export interface UpdateKeyspaceResponse {
     | undefined;
   /** The position of the change in the change log. */
   revision: string;
+  /**
+   * No verification that starts after this time, on any replica, is judged by
+   * the catalogue from before the change.
+   */
+  effectiveTime: Date | undefined;
 }
 
 /** DeleteKeyspaceRequest names the keyspace to delete. */
@@ -513,7 +530,7 @@ export const ApiGroup: MessageFns<ApiGroup> = {
 };
 
 function createBaseApiMethod(): ApiMethod {
-  return { verb: "", path: "" };
+  return { verb: "", path: "", noResource: false };
 }
 
 export const ApiMethod: MessageFns<ApiMethod> = {
@@ -523,6 +540,9 @@ export const ApiMethod: MessageFns<ApiMethod> = {
     }
     if (message.path !== "") {
       writer.uint32(18).string(message.path);
+    }
+    if (message.noResource !== false) {
+      writer.uint32(24).bool(message.noResource);
     }
     return writer;
   },
@@ -556,6 +576,14 @@ export const ApiMethod: MessageFns<ApiMethod> = {
             message.path = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.noResource = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -575,6 +603,7 @@ export const ApiMethod: MessageFns<ApiMethod> = {
     const message = createBaseApiMethod();
     message.verb = object.verb ?? "";
     message.path = object.path ?? "";
+    message.noResource = object.noResource ?? false;
     return message;
   },
 };
@@ -1045,7 +1074,7 @@ export const UpdateKeyspaceRequest: MessageFns<UpdateKeyspaceRequest> = {
 };
 
 function createBaseUpdateKeyspaceResponse(): UpdateKeyspaceResponse {
-  return { keyspace: undefined, revision: "" };
+  return { keyspace: undefined, revision: "", effectiveTime: undefined };
 }
 
 export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
@@ -1055,6 +1084,9 @@ export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(18).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1088,6 +1120,14 @@ export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1109,6 +1149,7 @@ export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
       ? Keyspace.fromPartial(object.keyspace)
       : undefined;
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
     return message;
   },
 };
@@ -1292,7 +1333,8 @@ export const KeyspaceServiceDefinition = {
     },
     /**
      * UpdateKeyspace changes the fields that `update_mask` names. Rules for new
-     * keys do not reach keys that exist. Scope `config:write`.
+     * keys do not reach keys that exist; the catalogue does. Scope
+     * `config:write`.
      */
     updateKeyspace: {
       name: "UpdateKeyspace",
@@ -1306,8 +1348,8 @@ export const KeyspaceServiceDefinition = {
      * DeleteKeyspace deletes a keyspace that has no keys left. Keys that were
      * deleted before are purged with it. Scope `config:write`.
      *
-     * Errors: FAILED_PRECONDITION, reason KEYSPACE_IN_USE, with the number of
-     * keys in the metadata entry `keys`.
+     * Its policies and owners go with it. Errors: FAILED_PRECONDITION, reason
+     * KEYSPACE_IN_USE, with the number of keys in the metadata entry `keys`.
      */
     deleteKeyspace: {
       name: "DeleteKeyspace",
@@ -1344,7 +1386,8 @@ export interface KeyspaceServiceImplementation<CallContextExt = {}> {
   ): Promise<DeepPartial<ListKeyspacesResponse>>;
   /**
    * UpdateKeyspace changes the fields that `update_mask` names. Rules for new
-   * keys do not reach keys that exist. Scope `config:write`.
+   * keys do not reach keys that exist; the catalogue does. Scope
+   * `config:write`.
    */
   updateKeyspace(
     request: UpdateKeyspaceRequest,
@@ -1354,8 +1397,8 @@ export interface KeyspaceServiceImplementation<CallContextExt = {}> {
    * DeleteKeyspace deletes a keyspace that has no keys left. Keys that were
    * deleted before are purged with it. Scope `config:write`.
    *
-   * Errors: FAILED_PRECONDITION, reason KEYSPACE_IN_USE, with the number of
-   * keys in the metadata entry `keys`.
+   * Its policies and owners go with it. Errors: FAILED_PRECONDITION, reason
+   * KEYSPACE_IN_USE, with the number of keys in the metadata entry `keys`.
    */
   deleteKeyspace(
     request: DeleteKeyspaceRequest,
@@ -1387,7 +1430,8 @@ export interface KeyspaceServiceClient<CallOptionsExt = {}> {
   ): Promise<ListKeyspacesResponse>;
   /**
    * UpdateKeyspace changes the fields that `update_mask` names. Rules for new
-   * keys do not reach keys that exist. Scope `config:write`.
+   * keys do not reach keys that exist; the catalogue does. Scope
+   * `config:write`.
    */
   updateKeyspace(
     request: DeepPartial<UpdateKeyspaceRequest>,
@@ -1397,8 +1441,8 @@ export interface KeyspaceServiceClient<CallOptionsExt = {}> {
    * DeleteKeyspace deletes a keyspace that has no keys left. Keys that were
    * deleted before are purged with it. Scope `config:write`.
    *
-   * Errors: FAILED_PRECONDITION, reason KEYSPACE_IN_USE, with the number of
-   * keys in the metadata entry `keys`.
+   * Its policies and owners go with it. Errors: FAILED_PRECONDITION, reason
+   * KEYSPACE_IN_USE, with the number of keys in the metadata entry `keys`.
    */
   deleteKeyspace(
     request: DeepPartial<DeleteKeyspaceRequest>,

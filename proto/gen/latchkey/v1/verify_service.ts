@@ -77,6 +77,39 @@ export namespace Verdict {
   export type VERDICT_CREDITS_EXHAUSTED = typeof Verdict.VERDICT_CREDITS_EXHAUSTED;
 }
 
+/** ClientRefusal says which condition on the client did not hold. */
+export const ClientRefusal = {
+  /** CLIENT_REFUSAL_UNSPECIFIED - None: the verdict is another one. */
+  CLIENT_REFUSAL_UNSPECIFIED: 0,
+  /** CLIENT_REFUSAL_IP_MISSING - The key is for certain addresses, and the request gave none. */
+  CLIENT_REFUSAL_IP_MISSING: 1,
+  /** CLIENT_REFUSAL_IP_NOT_ALLOWED - The address is not one of them, or is none. */
+  CLIENT_REFUSAL_IP_NOT_ALLOWED: 2,
+  /**
+   * CLIENT_REFUSAL_APPLICATION_MISSING - The key is for certain web sites or apps, and the request gave neither
+   * referrer nor app.
+   */
+  CLIENT_REFUSAL_APPLICATION_MISSING: 3,
+  /** CLIENT_REFUSAL_REFERRER_NOT_ALLOWED - The referrer is not one of the web sites. */
+  CLIENT_REFUSAL_REFERRER_NOT_ALLOWED: 4,
+  /** CLIENT_REFUSAL_ANDROID_APP_NOT_ALLOWED - The package and certificate are not one of the Android apps. */
+  CLIENT_REFUSAL_ANDROID_APP_NOT_ALLOWED: 5,
+  /** CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED - The bundle id is not one of the iOS apps. */
+  CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED: 6,
+} as const;
+
+export type ClientRefusal = typeof ClientRefusal[keyof typeof ClientRefusal];
+
+export namespace ClientRefusal {
+  export type CLIENT_REFUSAL_UNSPECIFIED = typeof ClientRefusal.CLIENT_REFUSAL_UNSPECIFIED;
+  export type CLIENT_REFUSAL_IP_MISSING = typeof ClientRefusal.CLIENT_REFUSAL_IP_MISSING;
+  export type CLIENT_REFUSAL_IP_NOT_ALLOWED = typeof ClientRefusal.CLIENT_REFUSAL_IP_NOT_ALLOWED;
+  export type CLIENT_REFUSAL_APPLICATION_MISSING = typeof ClientRefusal.CLIENT_REFUSAL_APPLICATION_MISSING;
+  export type CLIENT_REFUSAL_REFERRER_NOT_ALLOWED = typeof ClientRefusal.CLIENT_REFUSAL_REFERRER_NOT_ALLOWED;
+  export type CLIENT_REFUSAL_ANDROID_APP_NOT_ALLOWED = typeof ClientRefusal.CLIENT_REFUSAL_ANDROID_APP_NOT_ALLOWED;
+  export type CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED = typeof ClientRefusal.CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED;
+}
+
 /** VerifyRequest is one token and what its bearer wants to do. */
 export interface VerifyRequest {
   /**
@@ -91,13 +124,17 @@ export interface VerifyRequest {
   keyspaceId?:
     | string
     | undefined;
-  /** What the client wants to do. Empty: not checked against API restrictions. */
+  /**
+   * What the client wants to do. Absent: only keys without API restrictions
+   * pass.
+   */
   operation:
     | Operation
     | undefined;
   /**
    * The store, project or tenant that the operation is about. At most 256
-   * characters. Empty: only keys with access to all resources pass.
+   * characters. Empty: only keys with access to all resources pass, unless the
+   * keyspace's catalogue marks the operation as being about none.
    */
   resource: string;
   /**
@@ -106,11 +143,16 @@ export interface VerifyRequest {
    */
   scopes: string[];
   /**
-   * An expression over scopes (`a AND (b OR c)`). Not yet supported: a value
-   * is refused with INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * An expression over scopes that must hold too:
+   * `orders:read AND (orders:write OR admin)`. AND binds tighter than OR; both
+   * in upper case. At most 1024 characters, 64 scopes and 16 parentheses deep.
+   * Empty: none.
    */
   scopeQuery: string;
-  /** Where the request came from. */
+  /**
+   * Where the request came from. What is not given does not meet a restriction
+   * that asks for it.
+   */
   client:
     | Client
     | undefined;
@@ -190,7 +232,11 @@ export interface VerifyResponse {
     | undefined;
   /** The limits that were looked at. Empty: the key has none. */
   limits: LimitStatus[];
-  /** For VERDICT_SCOPE_MISSING: the required scopes that the key lacks. */
+  /**
+   * For VERDICT_SCOPE_MISSING: what would have sufficed. The required scopes
+   * that the key lacks, and of a `scope_query` the alternative that lacks
+   * fewest.
+   */
   missingScopes: string[];
   /** For VERDICT_RATE_LIMITED: how long to wait before the next try. */
   retryAfter:
@@ -198,6 +244,8 @@ export interface VerifyResponse {
     | undefined;
   /** The state that the verdict was taken from, at least. */
   revision: string;
+  /** For VERDICT_CLIENT_NOT_ALLOWED: which condition did not hold. */
+  clientRefusal: ClientRefusal;
 }
 
 /** VerifiedKey is what a service learns of the key that it verified. */
@@ -210,9 +258,9 @@ export interface VerifiedKey {
   ownerId: string;
   /** A name for people. */
   displayName: string;
-  /** The scopes that the key holds, as they were granted. */
+  /** The scopes that the key holds, as they were granted to it or its policies. */
   scopes: string[];
-  /** The metadata of the key. */
+  /** The metadata of the key, or of its policies. */
   metadata: Map<string, string>;
   /** The policies that the key refers to. */
   policyIds: string[];
@@ -220,7 +268,7 @@ export interface VerifiedKey {
   expireTime:
     | Date
     | undefined;
-  /** The tags of the key. */
+  /** The tags of the key, or of its policies. */
   tags: string[];
 }
 
@@ -718,6 +766,7 @@ function createBaseVerifyResponse(): VerifyResponse {
     missingScopes: [],
     retryAfter: undefined,
     revision: "",
+    clientRefusal: 0,
   };
 }
 
@@ -743,6 +792,9 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(58).string(message.revision);
+    }
+    if (message.clientRefusal !== 0) {
+      writer.uint32(64).int32(message.clientRefusal);
     }
     return writer;
   },
@@ -816,6 +868,14 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.clientRefusal = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -842,6 +902,7 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
       ? Duration.fromPartial(object.retryAfter)
       : undefined;
     message.revision = object.revision ?? "";
+    message.clientRefusal = object.clientRefusal ?? 0;
     return message;
   },
 };
