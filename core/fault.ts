@@ -32,12 +32,22 @@ export const FAULT_CODES = {
   METADATA_TOO_LARGE: 'RESOURCE_EXHAUSTED',
   KEY_NOT_FOUND: 'NOT_FOUND',
   KEYSPACE_NOT_FOUND: 'NOT_FOUND',
+  POLICY_NOT_FOUND: 'NOT_FOUND',
+  OWNER_NOT_FOUND: 'NOT_FOUND',
   SLUG_TAKEN: 'ALREADY_EXISTS',
+  POLICY_NAME_TAKEN: 'ALREADY_EXISTS',
+  OWNER_EXISTS: 'ALREADY_EXISTS',
+  /** Another key has the digest that was to be imported. */
+  DIGEST_TAKEN: 'ALREADY_EXISTS',
   /** A revoked key cannot be changed any more. */
   KEY_REVOKED: 'FAILED_PRECONDITION',
   /** A deleted key must be undeleted before it can be changed. */
   KEY_DELETED: 'FAILED_PRECONDITION',
   KEYSPACE_IN_USE: 'FAILED_PRECONDITION',
+  POLICY_IN_USE: 'FAILED_PRECONDITION',
+  OWNER_IN_USE: 'FAILED_PRECONDITION',
+  /** A batch would change more keys than one transaction should. */
+  TOO_MANY_KEYS: 'FAILED_PRECONDITION',
   /** The built-in keyspace cannot be changed or deleted. */
   KEYSPACE_BUILT_IN: 'FAILED_PRECONDITION',
   /** Someone else changed it since the etag was read. */

@@ -1,3 +1,5 @@
+import type { Api, Rules } from './rules.ts';
+
 /** Keys and keyspaces as the domain sees them: plain data that survives JSON, times in milliseconds since 1970. */
 
 /** The state that an operator gave a key. Expiry and deletion are times, not states. */
@@ -6,32 +8,28 @@ export type KeySwitch = 'ACTIVE' | 'DISABLED' | 'REVOKED';
 /** What people see: the switch, or EXPIRED for an active key whose time is over. */
 export type KeyState = KeySwitch | 'EXPIRED';
 
-/** Which resources a key may be used for. */
-export type ResourceAccess =
-  { readonly type: 'ALL' } | { readonly type: 'LISTED'; readonly ids: readonly string[] };
-
 /** What is kept of one secret of a key. */
 export interface SecretRecord {
   /** `sec_…` */
   readonly id: string;
   /** SHA-256 of the whole token, in hex (64 characters). */
   readonly digestHex: string;
-  /** The last four characters of the token. */
+  /** The last four characters of the token; empty for an imported one. */
   readonly hint: string;
+  /** Whether the token was made elsewhere: it is found by its digest, not by a key id in it. */
+  readonly imported: boolean;
   readonly createTimeMs: number;
   /** When a rotation ends it; null: with the key. */
   readonly expireTimeMs: number | null;
 }
 
 /** What a caller may set of a key. */
-export interface KeyAttributes {
+export interface KeyAttributes extends Rules {
   readonly displayName: string;
   /** Empty: none. */
   readonly ownerId: string;
-  readonly scopes: readonly string[];
-  readonly resourceAccess: ResourceAccess;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tags: readonly string[];
+  /** The policies that it refers to, in the order in which they unite. */
+  readonly policyIds: readonly string[];
   /** null: never. */
   readonly expireTimeMs: number | null;
 }
@@ -67,6 +65,8 @@ export interface KeyspaceAttributes {
   /** Longest lifetime of a new key, in ms; null: no bound. */
   readonly maxTtlMs: number | null;
   readonly requireExpiry: boolean;
+  /** The catalogue of API methods. */
+  readonly apis: readonly Api[];
 }
 
 /** A keyspace as it is stored. */

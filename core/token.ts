@@ -52,18 +52,41 @@ export function parseToken(text: string): ParsedToken | undefined {
   };
 }
 
-/** What verification needs of a token: which key it claims to be, and what proves it. */
+/** What verification needs of a token: what its key is found by, and what proves it. */
 export interface PresentedToken {
-  /** The id of the key, `key_…`. */
-  readonly keyId: string;
+  /** The id of the key, `key_…`; of a foreign token its digest, see `digestRef`. */
+  readonly ref: string;
+  /** Whether it may have been made elsewhere: it is no token of ours, but its key may have been imported. */
+  readonly foreign: boolean;
   /** The SHA-256 digest of the whole token; 32 bytes. */
   readonly digest: Buffer;
 }
 
-/** Reads a token for verification; undefined for text that is none, which costs no digest. */
+/** The most characters of a foreign token. */
+export const FOREIGN_TOKEN_LENGTH_MAX = 512;
+
+/**
+ * Reads a token for verification. Undefined, and without a digest: an empty text, one too long, and a token of ours
+ * whose checksum does not fit.
+ */
 export function readToken(text: string): PresentedToken | undefined {
   const parsed = parseToken(text);
-  return parsed === undefined ? undefined : { keyId: parsed.keyId, digest: digestToken(text) };
+  if (parsed !== undefined) return { ref: parsed.keyId, foreign: false, digest: digestToken(text) };
+  if (text === '' || text.length > FOREIGN_TOKEN_LENGTH_MAX || TOKEN_PATTERN.test(text)) return undefined;
+  const digest = digestToken(text);
+  return { ref: digestRef(digest.toString('hex')), foreign: true, digest };
+}
+
+const DIGEST_REF = 'sha256:';
+
+/** What an imported key is found by: its digest, marked so that it cannot be taken for a key id. */
+export function digestRef(digestHex: string): string {
+  return DIGEST_REF + digestHex;
+}
+
+/** The digest in such a reference, in hex; undefined for a key id. */
+export function digestOfRef(ref: string): string | undefined {
+  return ref.startsWith(DIGEST_REF) ? ref.slice(DIGEST_REF.length) : undefined;
 }
 
 /** The SHA-256 digest of a whole token: all that is ever stored of it. 32 bytes. */

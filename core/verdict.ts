@@ -20,3 +20,16 @@ export const VERDICTS = [
 
 /** The answer of a verification. */
 export type Verdict = (typeof VERDICTS)[number];
+
+/** Which condition on the client did not hold. */
+export const CLIENT_REFUSALS = [
+  'IP_MISSING',
+  'IP_NOT_ALLOWED',
+  'APPLICATION_MISSING',
+  'REFERRER_NOT_ALLOWED',
+  'ANDROID_APP_NOT_ALLOWED',
+  'IOS_APP_NOT_ALLOWED',
+] as const;
+
+/** With CLIENT_NOT_ALLOWED: the condition. */
+export type ClientRefusal = (typeof CLIENT_REFUSALS)[number];

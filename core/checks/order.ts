@@ -1,7 +1,15 @@
 import type { Check, CheckInput, Refusal } from './check.ts';
+import { checkClient } from './client.ts';
+import { checkOperation } from './operation.ts';
 import { checkResource } from './resource.ts';
 import { checkScopes } from './scopes.ts';
-import { checkDisabled, checkExpired, checkRevoked, checkSecretRetired } from './state.ts';
+import {
+  checkDisabled,
+  checkExpired,
+  checkOwnerSuspended,
+  checkRevoked,
+  checkSecretRetired,
+} from './state.ts';
 
 /**
  * The order of the checks, which is part of the contract (`Verdict`): from what concerns the key as a whole to what
@@ -10,8 +18,11 @@ import { checkDisabled, checkExpired, checkRevoked, checkSecretRetired } from '.
 export const CHECKS: readonly Check[] = [
   checkRevoked,
   checkDisabled,
+  checkOwnerSuspended,
   checkExpired,
   checkSecretRetired,
+  checkClient,
+  checkOperation,
   checkResource,
   checkScopes,
 ];

@@ -6,6 +6,7 @@ import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 const PREFIXES: Readonly<Record<IdKind, string>> = {
   key: 'key_',
   keyspace: 'ks_',
+  policy: 'pol_',
   secret: 'sec_',
   event: 'evt_',
 };

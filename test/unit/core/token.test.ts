@@ -2,11 +2,15 @@ import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BASE62 } from '../../../core/base62.ts';
-import { keyIdOf, newId } from '../../../core/ids.ts';
+import { isId, keyIdOf, newId } from '../../../core/ids.ts';
 import {
+  digestOfRef,
+  digestRef,
   digestToken,
+  FOREIGN_TOKEN_LENGTH_MAX,
   newToken,
   parseToken,
+  readToken,
   secretHint,
   TOKEN_LENGTH_MAX,
   TOKEN_PREFIX_PATTERN,
@@ -241,6 +245,72 @@ test('the digest is SHA-256 of the whole token', () => {
       expect(digestToken(text)).toEqual(createHash('sha256').update(text, 'utf8').digest());
     }),
   );
+});
+
+describe('a token that is read for verification', () => {
+  test('of ours has the key id for a reference, and is not foreign', () => {
+    fc.assert(
+      fc.property(prefix, keyId, (tokenPrefix, id) => {
+        const text = newToken(tokenPrefix, id);
+        expect(readToken(text)).toEqual({ ref: id, foreign: false, digest: digestToken(text) });
+      }),
+    );
+  });
+
+  test('of another make is foreign, and its digest is its reference', () => {
+    const foreign = fc.oneof(
+      fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }),
+      fc.constantFrom('x', ' ', '\0', 'sk_live_4eC39HqLyjWDarjtT1zdp7dc', `Bearer ${SAMPLE}`, `${SAMPLE} `),
+      // One that names a digest itself.
+      fc.constant(digestRef('ab'.repeat(32))),
+    );
+    fc.assert(
+      fc.property(foreign, (text) => {
+        const digest = createHash('sha256').update(text, 'utf8').digest();
+        expect(readToken(text)).toEqual({ ref: digestRef(digest.toString('hex')), foreign: true, digest });
+      }),
+    );
+  });
+
+  test('of our shape with a checksum that does not fit is none, neither ours nor foreign', () => {
+    fc.assert(
+      fc.property(token, fc.nat(53), base62, (text, place, other) => {
+        const at = text.length - 1 - place;
+        fc.pre(text[at] !== other);
+        expect(readToken(text.slice(0, at) + other + text.slice(at + 1))).toBeUndefined();
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('is none if it is empty or longer than 512 characters', () => {
+    expect(readToken('')).toBeUndefined();
+    expect(readToken('x'.repeat(FOREIGN_TOKEN_LENGTH_MAX))).toMatchObject({ foreign: true });
+    expect(readToken('x'.repeat(FOREIGN_TOKEN_LENGTH_MAX + 1))).toBeUndefined();
+    expect(FOREIGN_TOKEN_LENGTH_MAX).toBe(512);
+  });
+});
+
+describe('a reference', () => {
+  test('by digest gives the digest back, and is never taken for a key id', () => {
+    const digestHex = fc
+      .uint8Array({ minLength: 32, maxLength: 32 })
+      .map((bytes) => Buffer.from(bytes).toString('hex'));
+    fc.assert(
+      fc.property(digestHex, (hex) => {
+        expect(digestOfRef(digestRef(hex))).toBe(hex);
+        expect(isId('key', digestRef(hex))).toBe(false);
+      }),
+    );
+  });
+
+  test('by key id has no digest', () => {
+    fc.assert(
+      fc.property(keyId, (id) => {
+        expect(digestOfRef(id)).toBeUndefined();
+      }),
+    );
+  });
 });
 
 describe('what may be shown', () => {

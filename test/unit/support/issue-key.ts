@@ -1,5 +1,6 @@
 import { newId } from '../../../core/ids.ts';
 import type { KeyRecord, SecretRecord } from '../../../core/key.ts';
+import { NO_RESTRICTIONS } from '../../../core/rules.ts';
 import { digestToken, newToken, secretHint } from '../../../core/token.ts';
 
 /** The keyspace that keys of these tests belong to, if nothing else is said. */
@@ -14,6 +15,7 @@ export function secretOf(token: string, expireTimeMs: number | null = null): Sec
     id: newId('secret'),
     digestHex: digestToken(token).toString('hex'),
     hint: secretHint(token),
+    imported: false,
     createTimeMs: CREATE_TIME_MS,
     expireTimeMs,
   };
@@ -35,6 +37,8 @@ export function issueKey(change: Partial<KeyRecord> = {}): {
     ownerId: '',
     scopes: [],
     resourceAccess: { type: 'ALL' },
+    restrictions: NO_RESTRICTIONS,
+    policyIds: [],
     metadata: {},
     tags: [],
     expireTimeMs: null,

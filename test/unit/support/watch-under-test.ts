@@ -1,4 +1,5 @@
 import { vi } from 'vitest';
+import type { Change } from '../../../core/change.ts';
 import type { Revision } from '../../../core/revision.ts';
 import { createHeadWatch, type HeadWatch } from '../../../server/coherence/head-watch.ts';
 import { captureLogger, type CapturedLog } from '../../support/capture-logger.ts';
@@ -12,7 +13,7 @@ export interface WatchUnderTest {
   readonly watch: HeadWatch;
   readonly clock: TestClock;
   readonly log: CapturedLog;
-  /** What memory was told, in order: key ids, and `*` for everything. */
+  /** What memory was told, in order: ids, `imports`, and `*` for everything. */
   readonly forgotten: readonly string[];
   /** How many polls were sent in all. */
   readonly pollsSent: () => number;
@@ -31,6 +32,9 @@ export interface WatchUnderTest {
   startAt(seq: number): Promise<void>;
 }
 
+/** What a change is about, in a word. */
+export const nameOf = (change: Change): string => (change.kind === 'imports' ? 'imports' : change.id);
+
 /** The test must use vitest's fake timers. */
 export function watchUnderTest(): WatchUnderTest {
   const clock = createTestClock();
@@ -41,7 +45,10 @@ export function watchUnderTest(): WatchUnderTest {
   let closed = false;
 
   const watch = createHeadWatch({
-    memory: { evict: (keyId) => void forgotten.push(keyId), clear: () => void forgotten.push('*') },
+    memory: {
+      forget: (change) => void forgotten.push(nameOf(change)),
+      clear: () => void forgotten.push('*'),
+    },
     reader: {
       read: () =>
         new Promise((resolve, reject) => {
