@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import * as initial from './0001-initial.ts';
+import * as rules from './0002-rules.ts';
 
 /** A step of the schema. Once released it is never changed; the next step mends it. */
 export interface Migration {
@@ -13,4 +14,5 @@ export interface Migration {
  */
 export const MIGRATIONS: readonly (readonly [name: string, migration: Migration])[] = [
   ['0001-initial', initial],
+  ['0002-rules', rules],
 ];

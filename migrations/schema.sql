@@ -34,10 +34,12 @@ CREATE TABLE key_secrets (
   hint text NOT NULL,
   create_time timestamp with time zone NOT NULL,
   expire_time timestamp with time zone,
+  imported boolean NOT NULL DEFAULT false,
   CONSTRAINT key_secrets_pkey PRIMARY KEY (id),
   CONSTRAINT key_secrets_key_id_fkey FOREIGN KEY (key_id) REFERENCES keys(id) ON DELETE CASCADE,
   CONSTRAINT key_secrets_digest_check CHECK ((octet_length(digest) = 32))
 );
+CREATE UNIQUE INDEX key_secrets_by_imported_digest ON public.key_secrets USING btree (digest) WHERE imported;
 CREATE INDEX key_secrets_by_key ON public.key_secrets USING btree (key_id);
 
 CREATE TABLE keys (
@@ -48,7 +50,7 @@ CREATE TABLE keys (
   switch text NOT NULL,
   owner_id text NOT NULL,
   scopes text[] NOT NULL,
-  access_type text NOT NULL,
+  access_type text,
   resources text[] NOT NULL,
   metadata jsonb NOT NULL,
   tags text[] NOT NULL,
@@ -61,15 +63,22 @@ CREATE TABLE keys (
   purge_time timestamp with time zone,
   version bigint NOT NULL,
   created_by text NOT NULL,
+  restrictions jsonb NOT NULL DEFAULT '{}'::jsonb,
+  apis text[] NOT NULL DEFAULT '{}'::text[],
+  policy_ids text[] NOT NULL DEFAULT '{}'::text[],
   CONSTRAINT keys_pkey PRIMARY KEY (id),
   CONSTRAINT keys_keyspace_id_fkey FOREIGN KEY (keyspace_id) REFERENCES keyspaces(id),
   CONSTRAINT keys_access_type_check CHECK ((access_type = ANY (ARRAY['ALL'::text, 'LISTED'::text]))),
   CONSTRAINT keys_switch_check CHECK ((switch = ANY (ARRAY['ACTIVE'::text, 'DISABLED'::text, 'REVOKED'::text])))
 );
+CREATE INDEX keys_by_access_type ON public.keys USING btree (keyspace_id, access_type, ((policy_ids = '{}'::text[])));
 CREATE INDEX keys_by_create_time ON public.keys USING btree (create_time, id);
+CREATE INDEX keys_by_element ON public.keys USING gin (scopes, resources, tags, apis, policy_ids);
+CREATE INDEX keys_by_expire_time ON public.keys USING btree (keyspace_id, expire_time) WHERE (expire_time IS NOT NULL);
 CREATE INDEX keys_by_keyspace ON public.keys USING btree (keyspace_id, create_time, id);
-CREATE INDEX keys_by_owner ON public.keys USING btree (owner_id, create_time, id) WHERE (owner_id <> ''::text);
+CREATE INDEX keys_by_owner ON public.keys USING btree (owner_id, keyspace_id, create_time, id) WHERE (owner_id <> ''::text);
 CREATE INDEX keys_by_purge_time ON public.keys USING btree (purge_time) WHERE (purge_time IS NOT NULL);
+CREATE INDEX keys_by_switch ON public.keys USING btree (keyspace_id, switch, create_time, id) WHERE (switch <> 'ACTIVE'::text);
 
 CREATE TABLE keyspaces (
   id text NOT NULL,
@@ -82,6 +91,41 @@ CREATE TABLE keyspaces (
   create_time timestamp with time zone NOT NULL,
   update_time timestamp with time zone NOT NULL,
   version bigint NOT NULL,
+  apis jsonb NOT NULL DEFAULT '[]'::jsonb,
   CONSTRAINT keyspaces_slug_key UNIQUE (slug),
   CONSTRAINT keyspaces_pkey PRIMARY KEY (id)
 );
+
+CREATE TABLE owners (
+  keyspace_id text NOT NULL,
+  id text NOT NULL,
+  display_name text NOT NULL,
+  metadata jsonb NOT NULL,
+  suspend_time timestamp with time zone,
+  suspend_reason text NOT NULL,
+  create_time timestamp with time zone NOT NULL,
+  update_time timestamp with time zone NOT NULL,
+  version bigint NOT NULL,
+  CONSTRAINT owners_pkey PRIMARY KEY (keyspace_id, id),
+  CONSTRAINT owners_keyspace_id_fkey FOREIGN KEY (keyspace_id) REFERENCES keyspaces(id) ON DELETE CASCADE
+);
+
+CREATE TABLE policies (
+  id text NOT NULL,
+  keyspace_id text NOT NULL,
+  display_name text NOT NULL,
+  scopes text[] NOT NULL,
+  access_type text,
+  resources text[] NOT NULL,
+  restrictions jsonb NOT NULL,
+  apis text[] NOT NULL,
+  metadata jsonb NOT NULL,
+  tags text[] NOT NULL,
+  create_time timestamp with time zone NOT NULL,
+  update_time timestamp with time zone NOT NULL,
+  version bigint NOT NULL,
+  CONSTRAINT policies_pkey PRIMARY KEY (id),
+  CONSTRAINT policies_keyspace_id_fkey FOREIGN KEY (keyspace_id) REFERENCES keyspaces(id) ON DELETE CASCADE,
+  CONSTRAINT policies_access_type_check CHECK ((access_type = ANY (ARRAY['ALL'::text, 'LISTED'::text])))
+);
+CREATE UNIQUE INDEX policies_by_display_name ON public.policies USING btree (keyspace_id, display_name COLLATE "C");

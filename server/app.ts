@@ -88,7 +88,8 @@ export async function startApp(options: {
     const store = createStore(engine.knex);
 
     const snapshots = createSnapshotCache({
-      read: (keyId) => store.readLiveKey(keyId),
+      read: (ref) => store.readLiveKey(ref),
+      readImports: () => store.hasImports(),
       freshness: { isFresh: () => coherence.isFresh(), covers: (revision) => coherence.covers(revision) },
       monotonicMs: clock.monotonicMs,
       maxBytes: config.LATCHKEY_CACHE_BYTES,
@@ -105,6 +106,9 @@ export async function startApp(options: {
       { configured: config.LATCHKEY_ROOT_TOKEN, obtain: () => obtainRootToken(config.LATCHKEY_DATA_DIR) },
       clock.nowMs(),
     );
+
+    // Known from the start, so that what is no token needs no database.
+    await snapshots.loadImports(undefined);
 
     const transport = createTransport({
       verifier,

@@ -1,3 +1,4 @@
+import { stringify } from 'safe-stable-stringify';
 import { newId } from '../../core/ids.ts';
 
 /** What can be done to what. */
@@ -9,8 +10,20 @@ export type AuditAction =
   | 'key.revoke'
   | 'key.delete'
   | 'key.undelete'
+  | 'key.import'
+  | 'key.report-leaked'
+  | 'key.batch-revoke'
+  | 'policy.create'
+  | 'policy.update'
+  | 'policy.delete'
+  | 'owner.create'
+  | 'owner.update'
+  | 'owner.suspend'
+  | 'owner.resume'
+  | 'owner.delete'
   | 'keyspace.create'
   | 'keyspace.update'
+  | 'keyspace.import'
   | 'keyspace.delete';
 
 /** One line of the audit trail: who did what to what, when. Never holds a token or a digest. */
@@ -22,7 +35,7 @@ export interface AuditEvent {
   readonly actor: string;
   readonly action: AuditAction;
   readonly keyspaceId: string;
-  /** The id of the key or keyspace. */
+  /** The id of the key, keyspace, policy or owner. */
   readonly targetId: string;
   /** What was given and what was changed, as plain data. */
   readonly details: Readonly<Record<string, unknown>>;
@@ -40,7 +53,7 @@ export function difference<T extends object>(
 ): Readonly<Record<string, { readonly from: unknown; readonly to: unknown }>> {
   return Object.fromEntries(
     fields
-      .filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]))
+      .filter((field) => stringify(before[field]) !== stringify(after[field]))
       .map((field) => [field, { from: before[field], to: after[field] }]),
   );
 }

@@ -1,3 +1,4 @@
+import { NO_REQUEST } from '../../core/checks/check.ts';
 import { Fault } from '../../core/fault.ts';
 import { ROOT_KEYSPACE_ID } from '../../core/key.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
@@ -63,7 +64,7 @@ export function createAuthenticator(options: { readonly verifier: Verifier }): A
 const isRootKeyspace = (keyspaceId: string): boolean => keyspaceId === ROOT_KEYSPACE_ID;
 
 function rootVerification(token: PresentedToken | undefined): Verification {
-  return { token, keyspaceId: ROOT_KEYSPACE_ID, resource: '', scopes: [], minRevision: undefined };
+  return { ...NO_REQUEST, token, keyspaceId: ROOT_KEYSPACE_ID, minRevision: undefined };
 }
 
 /** @throws Fault CALLER_UNKNOWN if there is none */

@@ -1,11 +1,11 @@
+import type { Change } from '../../core/change.ts';
 import type { Revision } from '../../core/revision.ts';
-
-/** What a change makes stale in memory. */
-export type Change = { readonly kind: 'key'; readonly keyId: string } | { readonly kind: 'everything' };
 
 /** The memory that changes are applied to. */
 export interface Memory {
-  evict(keyId: string): void;
+  /** Forgets what a change makes stale. */
+  forget(change: Change): void;
+  /** Forgets everything. */
   clear(): void;
 }
 
@@ -30,12 +30,4 @@ export interface Coherence {
   readonly effectiveDelayMs: number;
   /** Ends its own work and connection, if it has any. */
   stop(): Promise<void>;
-}
-
-/** Applies changes to memory. */
-export function applyChanges(memory: Memory, changes: readonly Change[]): void {
-  for (const change of changes) {
-    if (change.kind === 'key') memory.evict(change.keyId);
-    else memory.clear();
-  }
 }

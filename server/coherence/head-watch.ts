@@ -1,7 +1,7 @@
 import type { Revision } from '../../core/revision.ts';
 import type { Clock } from '../telemetry/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { applyChanges, type Coherence, type Memory } from './coherence.ts';
+import type { Coherence, Memory } from './coherence.ts';
 import type { HeadReader } from './ports.ts';
 
 /** Coherence by polling, with its loop to start. */
@@ -99,7 +99,7 @@ export function createHeadWatch(options: {
     covers: ({ shard, seq }) => shard === head.shard && seq <= head.seq,
     revision: () => head,
     publish(changes, revision) {
-      applyChanges(memory, changes);
+      for (const change of changes) memory.forget(change);
       if (revision === undefined || revision.seq <= head.seq) return;
       own.add(revision.seq);
       advance();

@@ -1,5 +1,5 @@
 import type { Revision } from '../../core/revision.ts';
-import { applyChanges, type Coherence, type Memory } from './coherence.ts';
+import type { Coherence, Memory } from './coherence.ts';
 
 /**
  * Coherence of a process that owns its database alone (the embedded engine, proven by the lock on its directory):
@@ -16,7 +16,7 @@ export function createInProcessCoherence(options: {
     covers: ({ shard, seq }) => shard === head.shard && seq <= head.seq,
     revision: () => head,
     publish(changes, revision) {
-      applyChanges(memory, changes);
+      for (const change of changes) memory.forget(change);
       if (revision !== undefined && revision.seq > head.seq) head = revision;
     },
     effectiveDelayMs: 0,

@@ -1,8 +1,14 @@
 import { newId } from '../../core/ids.ts';
-import { type KeyAttributes, type KeyRecord, type KeyspaceRecord } from '../../core/key.ts';
+import type { KeyAttributes, KeyRecord, KeyspaceRecord, SecretRecord } from '../../core/key.ts';
 import { digestToken, newToken, secretHint } from '../../core/token.ts';
 import { requireReach } from '../callers/caller.ts';
-import { allowedExpiry, keyspaceNotFound, requireRootKeyRules } from './key-rules.ts';
+import {
+  allowedExpiry,
+  ensureOwners,
+  keyspaceNotFound,
+  requireReferences,
+  requireRootKeyRules,
+} from './key-rules.ts';
 import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
 
 export interface CreateKeyRequest extends MutationRequest {
@@ -20,7 +26,7 @@ export interface CreatedKey {
   readonly token: string;
 }
 
-/** Makes a key. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, KEYSPACE_NOT_FOUND, INVALID_FIELD */
+/** Makes a key. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, KEYSPACE_NOT_FOUND, POLICY_NOT_FOUND, INVALID_FIELD */
 export function createKey(mutate: Mutate, request: CreateKeyRequest): Promise<Mutated<CreatedKey>> {
   const { caller, keyspaceId, attributes } = request;
   requireReach(caller, keyspaceId);
@@ -36,6 +42,8 @@ export function createKey(mutate: Mutate, request: CreateKeyRequest): Promise<Mu
       nowMs,
       request.ttlMs === undefined ? 'key.expire_time' : 'ttl',
     );
+    await requireReferences(tx, keyspace, attributes);
+    await ensureOwners(tx, keyspaceId, [attributes.ownerId], nowMs);
 
     const created = makeKey({
       keyspace,
@@ -52,7 +60,7 @@ export function createKey(mutate: Mutate, request: CreateKeyRequest): Promise<Mu
         targetId: created.key.id,
         details: { ...created.key, secrets: undefined },
       },
-      changes: [{ kind: 'key', keyId: created.key.id }],
+      changes: [{ kind: 'key', id: created.key.id }],
     };
   });
 }
@@ -70,16 +78,25 @@ function makeKey(options: {
   return { token, key: keyWithToken({ keyspace, attributes, createdBy, nowMs, id, token }) };
 }
 
-/** The record of a key for a token that exists already. */
-export function keyWithToken(options: {
+interface NewKey {
   readonly keyspace: Pick<KeyspaceRecord, 'id' | 'tokenPrefix'>;
   readonly attributes: KeyAttributes;
   readonly createdBy: string;
   readonly nowMs: number;
   readonly id: string;
-  readonly token: string;
-}): KeyRecord {
-  const { keyspace, attributes, createdBy, nowMs, id, token } = options;
+}
+
+/** The record of a key for a token that exists already. */
+export function keyWithToken({ token, ...key }: NewKey & { readonly token: string }): KeyRecord {
+  const digestHex = digestToken(token).toString('hex');
+  return newKey({ ...key, secret: { digestHex, hint: secretHint(token), imported: false } });
+}
+
+/** The record of a key for a digest. */
+export function newKey(
+  options: NewKey & { readonly secret: Pick<SecretRecord, 'digestHex' | 'hint' | 'imported'> },
+): KeyRecord {
+  const { keyspace, attributes, createdBy, nowMs, id, secret } = options;
   return {
     ...attributes,
     id,
@@ -92,15 +109,7 @@ export function keyWithToken(options: {
     revokeReason: '',
     deleteTimeMs: null,
     purgeTimeMs: null,
-    secrets: [
-      {
-        id: newId('secret'),
-        digestHex: digestToken(token).toString('hex'),
-        hint: secretHint(token),
-        createTimeMs: nowMs,
-        expireTimeMs: null,
-      },
-    ],
+    secrets: [{ ...secret, id: newId('secret'), createTimeMs: nowMs, expireTimeMs: null }],
     version: 1,
     createdBy,
   };

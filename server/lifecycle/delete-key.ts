@@ -1,5 +1,5 @@
 import type { KeyRecord } from '../../core/key.ts';
-import { changed, lockKey, type Etag } from './key-rules.ts';
+import { changed, ensureOwners, lockKey, type Etag } from './key-rules.ts';
 import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
 
 /** How long a deleted key can be brought back, ms. */
@@ -24,7 +24,7 @@ export function deleteKey(
     return {
       answer: { key },
       audit: { action: 'key.delete', keyspaceId: key.keyspaceId, targetId: id, details: {} },
-      changes: [{ kind: 'key', keyId: id }],
+      changes: [{ kind: 'key', id }],
     };
   });
 }
@@ -38,12 +38,17 @@ export function undeleteKey(
   return mutate('UndeleteKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
     if (before.deleteTimeMs === null) return { answer: { key: before } };
+    // It may have been deleted meanwhile.
+    await ensureOwners(tx, before.keyspaceId, [before.ownerId], nowMs);
     const key = changed(before, { deleteTimeMs: null, purgeTimeMs: null }, nowMs);
     await tx.keys.update(key);
     return {
       answer: { key },
       audit: { action: 'key.undelete', keyspaceId: key.keyspaceId, targetId: id, details: {} },
-      changes: [{ kind: 'key', keyId: id }],
+      // The digest of an imported token may be known to belong to no key.
+      changes: key.secrets.some(({ imported }) => imported)
+        ? [{ kind: 'key', id }, { kind: 'imports' }]
+        : [{ kind: 'key', id }],
     };
   });
 }

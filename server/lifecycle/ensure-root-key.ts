@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { ROOT_KEYSPACE_ID, type KeyAttributes } from '../../core/key.ts';
+import { NO_RESTRICTIONS } from '../../core/rules.ts';
 import { digestToken, parseToken } from '../../core/token.ts';
 import { newAuditEvent } from '../audit/audit-event.ts';
 import { keyWithToken } from './create-key.ts';
@@ -19,8 +20,10 @@ export interface RootTokenSource {
 const ATTRIBUTES: KeyAttributes = {
   displayName: 'root',
   ownerId: '',
+  policyIds: [],
   scopes: ['admin'],
   resourceAccess: { type: 'ALL' },
+  restrictions: NO_RESTRICTIONS,
   metadata: {},
   tags: [],
   expireTimeMs: null,
@@ -82,8 +85,10 @@ async function hasRootKey(tx: Repositories, nowMs: number): Promise<boolean> {
       accessType: undefined,
       resource: undefined,
       ownerId: undefined,
+      policyId: undefined,
       tag: undefined,
       scope: undefined,
+      api: undefined,
       search: undefined,
       expiresBeforeMs: undefined,
       createdAfterMs: undefined,

@@ -96,6 +96,7 @@ export function updateKeyspace(mutate: Mutate, request: UpdateKeyspaceRequest): 
     return {
       answer: { keyspace },
       audit: { action: 'keyspace.update', keyspaceId: id, targetId: id, details },
+      changes: [{ kind: 'keyspace', id }],
     };
   });
 }

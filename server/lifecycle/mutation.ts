@@ -1,8 +1,9 @@
+import type { Change } from '../../core/change.ts';
 import { Fault } from '../../core/fault.ts';
 import { formatRevision, type Revision } from '../../core/revision.ts';
 import { newAuditEvent, type AuditAction } from '../audit/audit-event.ts';
 import type { Caller } from '../callers/caller.ts';
-import type { Change, Coherence } from '../coherence/coherence.ts';
+import type { Coherence } from '../coherence/coherence.ts';
 import type { Clock } from '../telemetry/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ANSWER_LIFETIME_MS, openAnswer, requestDigest, requestIdHash, sealAnswer } from './idempotency.ts';

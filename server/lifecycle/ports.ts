@@ -1,4 +1,6 @@
 import type { KeyRecord, KeyspaceRecord, KeyState } from '../../core/key.ts';
+import type { OwnerRecord } from '../../core/owner.ts';
+import type { PolicyRecord } from '../../core/policy.ts';
 import type { Revision } from '../../core/revision.ts';
 import type { AuditEvent } from '../audit/audit-event.ts';
 
@@ -11,8 +13,10 @@ export interface KeyFilter {
   readonly accessType: 'ALL' | 'LISTED' | undefined;
   readonly resource: string | undefined;
   readonly ownerId: string | undefined;
+  readonly policyId: string | undefined;
   readonly tag: string | undefined;
   readonly scope: string | undefined;
+  readonly api: string | undefined;
   readonly search: string | undefined;
   readonly expiresBeforeMs: number | undefined;
   readonly createdAfterMs: number | undefined;
@@ -38,6 +42,17 @@ export interface KeyPage {
 /** How a row is read: `update` locks it until the transaction ends. */
 export type RowLock = 'none' | 'update';
 
+/** Which keys of a keyspace a batch is about; every field that is set must match. Deleted keys never are. */
+export interface KeyChoice {
+  readonly keyspaceId: string;
+  readonly ownerId?: string | undefined;
+  readonly policyId?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly createdBeforeMs?: number | undefined;
+  /** Only those that are not revoked. */
+  readonly revocableOnly?: boolean;
+}
+
 /** Keys in the database. Deleted ones are there until they are purged. */
 export interface KeyRepository {
   get(id: string, lock?: RowLock): Promise<KeyRecord | undefined>;
@@ -46,6 +61,26 @@ export interface KeyRepository {
   insert(key: KeyRecord): Promise<void>;
   /** Writes all that can change of a key, but its secrets. */
   update(key: KeyRecord): Promise<void>;
+  /** The ids of the first `limit` keys of a choice, oldest first. */
+  idsOf(choice: KeyChoice, limit: number, lock?: RowLock): Promise<readonly string[]>;
+  /** Revokes keys that are locked. */
+  revokeMany(
+    ids: readonly string[],
+    revocation: { readonly timeMs: number; readonly reason: string },
+  ): Promise<void>;
+  /** Takes an owner from all its keys, deleted ones too; returns their ids. */
+  detachOwner(keyspaceId: string, ownerId: string, nowMs: number): Promise<readonly string[]>;
+  /** Which of the digests belong to imported keys, and to which. */
+  importedBy(
+    digestsHex: readonly string[],
+  ): Promise<
+    readonly (readonly [
+      digestHex: string,
+      key: { readonly id: string; readonly keyspaceId: string; readonly deleted: boolean },
+    ])[]
+  >;
+  /** Inserts a key with its imported secret, if no other has the digest. @returns whether it did @throws Fault KEYSPACE_NOT_FOUND */
+  insertImported(key: KeyRecord): Promise<boolean>;
   /** How many keys of a keyspace are not deleted. */
   countIn(keyspaceId: string): Promise<number>;
   /** Removes a keyspace's deleted keys for good. */
@@ -68,6 +103,53 @@ export interface KeyspaceRepository {
   insert(keyspace: KeyspaceRecord): Promise<void>;
   update(keyspace: KeyspaceRecord): Promise<void>;
   delete(id: string): Promise<void>;
+}
+
+/** Policies in the database. */
+export interface PolicyRepository {
+  get(id: string, lock?: RowLock): Promise<PolicyRecord | undefined>;
+  /** Policies by their ids; those that do not exist are left out. `share` keeps them from being deleted meanwhile. */
+  getMany(ids: readonly string[], lock?: 'none' | 'share'): Promise<readonly PolicyRecord[]>;
+  /** Policies of a keyspace by display name, in the order of the characters' codes. */
+  list(page: {
+    readonly keyspaceId: string;
+    readonly afterName: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly PolicyRecord[]>;
+  /** @throws Fault POLICY_NAME_TAKEN, KEYSPACE_NOT_FOUND */
+  insert(policy: PolicyRecord): Promise<void>;
+  /** @throws Fault POLICY_NAME_TAKEN */
+  update(policy: PolicyRecord): Promise<void>;
+  delete(id: string): Promise<void>;
+  /** How many keys refer to it, deleted ones too. */
+  countKeys(policy: Pick<PolicyRecord, 'id' | 'keyspaceId'>): Promise<number>;
+}
+
+/** How many keys there are in each state; deleted ones are not counted. */
+export type KeyCounts = Readonly<Record<KeyState, number>>;
+
+/** Owners in the database. */
+export interface OwnerRepository {
+  get(keyspaceId: string, id: string, lock?: RowLock): Promise<OwnerRecord | undefined>;
+  /** Owners of a keyspace by id, in the order of the characters' codes. */
+  list(page: {
+    readonly keyspaceId: string;
+    readonly suspendedOnly: boolean;
+    readonly afterId: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly OwnerRecord[]>;
+  /** @throws Fault OWNER_EXISTS, KEYSPACE_NOT_FOUND */
+  insert(owner: OwnerRecord): Promise<void>;
+  /**
+   * Inserts those that do not exist yet, and keeps all of them from being deleted until the transaction ends.
+   * @returns those that were inserted
+   * @throws Fault KEYSPACE_NOT_FOUND
+   */
+  ensure(owners: readonly OwnerRecord[]): Promise<readonly OwnerRecord[]>;
+  update(owner: OwnerRecord): Promise<void>;
+  delete(keyspaceId: string, id: string): Promise<void>;
+  /** How many keys it has. */
+  countKeys(keyspaceId: string, id: string, nowMs: number): Promise<KeyCounts>;
 }
 
 /** The first answer to a request id. */
@@ -95,8 +177,13 @@ export interface IdempotencyRepository {
 export interface Repositories {
   readonly keys: KeyRepository;
   readonly keyspaces: KeyspaceRepository;
+  readonly policies: PolicyRepository;
+  readonly owners: OwnerRepository;
   readonly idempotency: IdempotencyRepository;
-  readonly audit: { append(event: AuditEvent): Promise<void> };
+  readonly audit: {
+    append(event: AuditEvent): Promise<void>;
+    appendAll(events: readonly AuditEvent[]): Promise<void>;
+  };
   readonly changes: {
     /** The newest position that is committed, or this transaction's own. */
     head(): Promise<Revision>;

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { effectiveRules, type EffectiveRules } from '../../core/effective-rules.ts';
 import { ID_LENGTH, isId, keyIdOf } from '../../core/ids.ts';
 import type { KeyRecord } from '../../core/key.ts';
 import { digestToken, parseToken, TOKEN_PREFIX_PATTERN } from '../../core/token.ts';
@@ -14,16 +15,46 @@ export async function getKey(store: Repositories, caller: Caller, id: string): P
   return key;
 }
 
+/** A key with the rules that it is judged by. */
+export interface EffectiveKey extends EffectiveRules {
+  readonly key: KeyRecord;
+  readonly ownerSuspended: boolean;
+}
+
+/** Reads one key with the rules in effect. @throws Fault KEY_NOT_FOUND */
+export async function getEffectiveKey(
+  store: Repositories,
+  caller: Caller,
+  id: string,
+): Promise<EffectiveKey> {
+  const key = await getKey(store, caller, id);
+  const found = await store.policies.getMany(key.policyIds);
+  const policies = key.policyIds.flatMap((policyId) => found.filter((policy) => policy.id === policyId));
+  const owner = key.ownerId === '' ? undefined : await store.owners.get(key.keyspaceId, key.ownerId);
+  const ownerSuspended = owner !== undefined && owner.suspendTimeMs !== null;
+  return { key, ownerSuspended, ...effectiveRules(key, policies) };
+}
+
 /** Finds the key of a whole token, if its secret is one of the key's. @throws Fault KEY_NOT_FOUND */
-export async function lookupToken(store: Repositories, caller: Caller, token: string): Promise<KeyRecord> {
-  const parsed = parseToken(token);
-  const key = parsed === undefined ? undefined : await store.keys.get(parsed.keyId);
+export async function lookupToken(
+  store: Pick<Repositories, 'keys'>,
+  caller: Caller,
+  token: string,
+): Promise<KeyRecord> {
   const digest = digestToken(token);
+  const id = parseToken(token)?.keyId ?? (await importedId(store, digest));
+  const key = id === undefined ? undefined : await store.keys.get(id);
   const known = key?.secrets.some((secret) => timingSafeEqual(Buffer.from(secret.digestHex, 'hex'), digest));
   if (key === undefined || known !== true || !caller.reaches(key.keyspaceId)) {
     throw new Fault('KEY_NOT_FOUND', 'there is no key with this token');
   }
   return key;
+}
+
+/** The key that was imported with a digest. */
+async function importedId(store: Pick<Repositories, 'keys'>, digest: Buffer): Promise<string | undefined> {
+  const [found] = await store.keys.importedBy([digest.toString('hex')]);
+  return found?.[1].id;
 }
 
 /**

@@ -25,7 +25,7 @@ export function revokeKey(
     return {
       answer: { key },
       audit: { action: 'key.revoke', keyspaceId: key.keyspaceId, targetId: id, details: { reason, note } },
-      changes: [{ kind: 'key', keyId: id }],
+      changes: [{ kind: 'key', id }],
     };
   });
 }

@@ -34,7 +34,7 @@ function switchKey(
     return {
       answer: { key },
       audit: { action, keyspaceId: key.keyspaceId, targetId: id, details: {} },
-      changes: [{ kind: 'key', keyId: id }],
+      changes: [{ kind: 'key', id }],
     };
   });
 }

@@ -3,9 +3,11 @@ import { difference } from '../audit/audit-event.ts';
 import {
   allowedExpiry,
   changed,
+  ensureOwners,
   keyspaceNotFound,
   lockKey,
   requireAlive,
+  requireReferences,
   requireRootKeyRules,
   type Etag,
 } from './key-rules.ts';
@@ -18,7 +20,7 @@ export interface UpdateKeyRequest extends MutationRequest {
   readonly change: Partial<KeyAttributes>;
 }
 
-/** Changes what an operator may set of a key. @throws Fault KEY_NOT_FOUND, KEY_REVOKED, KEY_DELETED, ETAG_MISMATCH, INVALID_FIELD */
+/** Changes what an operator may set of a key. @throws Fault KEY_NOT_FOUND, KEY_REVOKED, KEY_DELETED, ETAG_MISMATCH, POLICY_NOT_FOUND, INVALID_FIELD */
 export function updateKey(
   mutate: Mutate,
   request: UpdateKeyRequest,
@@ -27,12 +29,13 @@ export function updateKey(
   return mutate('UpdateKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
     requireAlive(before);
-    if (change.scopes !== undefined) requireRootKeyRules(before.keyspaceId, { scopes: change.scopes });
-    if (change.expireTimeMs !== undefined) {
-      const keyspace = await tx.keyspaces.get(before.keyspaceId);
-      if (keyspace === undefined) throw keyspaceNotFound(before.keyspaceId);
+    requireRootKeyRules(before.keyspaceId, change);
+    const keyspace = await tx.keyspaces.get(before.keyspaceId);
+    if (keyspace === undefined) throw keyspaceNotFound(before.keyspaceId);
+    if (change.expireTimeMs !== undefined)
       allowedExpiry(keyspace, change.expireTimeMs, nowMs, 'key.expire_time');
-    }
+    await requireReferences(tx, keyspace, { ...before, ...change }, before);
+    if (change.ownerId !== undefined) await ensureOwners(tx, keyspace.id, [change.ownerId], nowMs);
     const details = difference<KeyRecord>(
       before,
       { ...before, ...change },
@@ -45,7 +48,7 @@ export function updateKey(
     return {
       answer: { key },
       audit: { action: 'key.update', keyspaceId: key.keyspaceId, targetId: id, details },
-      changes: [{ kind: 'key', keyId: id }],
+      changes: [{ kind: 'key', id }],
     };
   });
 }

@@ -1,7 +1,9 @@
 import { LRUCache } from 'lru-cache';
-import type { KeyRecord } from '../../core/key.ts';
 import type { Revision } from '../../core/revision.ts';
-import { compileSnapshot, snapshotBytes, type Snapshot } from '../../core/snapshot.ts';
+import { compileSnapshot, snapshotBytes, type LiveKey, type Snapshot } from '../../core/snapshot.ts';
+import { digestOfRef } from '../../core/token.ts';
+import type { Change } from '../../core/change.ts';
+import { createDependents, dependencyOf } from './dependents.ts';
 
 /** What the cache needs to know of the truth behind it. */
 export interface Freshness {
@@ -23,21 +25,26 @@ export interface SnapshotCacheStats {
 /** The snapshots that are in memory. */
 export interface SnapshotCache {
   /** See SnapshotSource.recall. */
-  recall(keyId: string, minRevision: Revision | undefined): Snapshot | null | undefined;
+  recall(ref: string, minRevision: Revision | undefined): Snapshot | null | undefined;
   /** See SnapshotSource.load. */
-  load(keyId: string, minRevision: Revision | undefined): Promise<Snapshot | null>;
-  /** Forgets one key, and keeps a load of it that is under way from being remembered. */
-  evict(keyId: string): void;
+  load(ref: string, minRevision: Revision | undefined): Promise<Snapshot | null>;
+  /** See SnapshotSource.recallImports. */
+  recallImports(minRevision: Revision | undefined): boolean | undefined;
+  /** See SnapshotSource.loadImports. */
+  loadImports(minRevision: Revision | undefined): Promise<boolean>;
+  /** Forgets what a change makes stale, and keeps a load of it that is under way from being remembered. */
+  forget(change: Change): void;
   /** Forgets everything, likewise. */
   clear(): void;
   stats(): SnapshotCacheStats;
 }
 
-/** How many unknown key ids are remembered: enough for honest mistakes, too few for a flood to fill memory. */
+/** How many absences are remembered: enough for honest mistakes, too few for a flood to fill memory. */
 const ABSENCES_MAX = 10_000;
 
-interface Flight {
-  readonly promise: Promise<Snapshot | null>;
+/** A read that is under way. */
+interface Flight<T> {
+  readonly promise: Promise<T>;
   readonly startedMs: number;
   /** Set when an invalidation overtakes the load: what it read may be old, so it must not be remembered. */
   overtaken: boolean;
@@ -46,17 +53,21 @@ interface Flight {
 /**
  * The in-memory cache of compiled keys.
  *
- * - Key: the key's id. Value: its snapshot; in a cache of its own, the ids that are known not to exist (so that a
- *   flood of unknown ids pushes out no key).
- * - Bound: `maxBytes` of snapshots (estimated), `ABSENCES_MAX` unknown ids. Least recently used go first.
- * - Lifetime: until evicted. Whether memory may answer at all is asked of `freshness` at each recall.
- * - Invalidation: `evict` and `clear`, called by `coherence` after each commit. A load that an invalidation overtakes
- *   is handed to those who waited for it, whose verifications began before, and is not remembered.
+ * - Key: what a token's key is found by: the key's id, or the digest of a foreign token. Value: its snapshot; in a
+ *   cache of its own, what is known to belong to no key (so that a flood of unknown ids pushes out no key); and
+ *   whether there are imported keys at all.
+ * - Bound: `maxBytes` of snapshots (estimated), `ABSENCES_MAX` absences. Least recently used go first.
+ * - Lifetime: until forgotten. Whether memory may answer at all is asked of `freshness` at each recall.
+ * - Invalidation: `forget` and `clear`, called by `coherence` after each commit. A policy, an owner and a catalogue
+ *   reach the keys that were compiled with them (`dependents.ts`). A load that an invalidation overtakes is handed to
+ *   those who waited for it, whose verifications began before, and is not remembered.
  * - Across replicas: `coherence` decides; this cache knows nothing of others.
  */
 export function createSnapshotCache(options: {
-  /** Reads a key that is not deleted, from the primary. */
-  readonly read: (keyId: string) => Promise<KeyRecord | undefined>;
+  /** Reads a key that is not deleted, with all that it is judged by, from the primary. */
+  readonly read: (ref: string) => Promise<LiveKey | undefined>;
+  /** Whether there are imported keys. */
+  readonly readImports: () => Promise<boolean>;
   readonly freshness: Freshness;
   readonly monotonicMs: () => number;
   /** Bound of the snapshots' estimated size, bytes. */
@@ -64,78 +75,139 @@ export function createSnapshotCache(options: {
   /** A load older than this is not joined by new verifications, ms: it could have read before a change took effect. */
   readonly joinMaxMs: number;
 }): SnapshotCache {
-  const { read, freshness, monotonicMs, maxBytes, joinMaxMs } = options;
-  const snapshots = new LRUCache<string, Snapshot>({ maxSize: maxBytes, sizeCalculation: snapshotBytes });
+  const { freshness, monotonicMs, maxBytes, joinMaxMs } = options;
+  const dependents = createDependents();
+  const snapshots = new LRUCache<string, Snapshot>({
+    maxSize: maxBytes,
+    sizeCalculation: snapshotBytes,
+    dispose: (snapshot, ref) => dependents.remove(ref, snapshot),
+  });
   const absences = new LRUCache<string, true>({ max: ABSENCES_MAX });
-  const flights = new Map<string, Flight>();
+  const flights = new Map<string, Flight<Snapshot | null>>();
+  let imports: boolean | undefined;
+  let importsFlight: Flight<boolean> | undefined;
   let loads = 0;
   let loadFailures = 0;
 
-  async function fetch(keyId: string): Promise<Snapshot | null> {
+  async function read(ref: string): Promise<Snapshot | null> {
     loads += 1;
     try {
-      const record = await read(keyId);
-      return record === undefined ? null : compileSnapshot(record);
+      const live = await options.read(ref);
+      return live === undefined ? null : compileSnapshot(live.key, live);
     } catch (error) {
       loadFailures += 1;
       throw error;
     }
   }
 
-  function remember(keyId: string, snapshot: Snapshot | null): void {
+  function remember(ref: string, snapshot: Snapshot | null): void {
     if (snapshot === null) {
-      snapshots.delete(keyId);
-      absences.set(keyId, true);
+      snapshots.delete(ref);
+      absences.set(ref, true);
     } else {
-      absences.delete(keyId);
-      snapshots.set(keyId, snapshot);
+      absences.delete(ref);
+      snapshots.set(ref, snapshot);
+      // A snapshot larger than the whole cache is not kept.
+      if (snapshots.has(ref)) dependents.add(ref, snapshot);
     }
   }
 
-  function overtake(keyId: string, flight: Flight): void {
+  const start = <T>(promise: Promise<T>): Flight<T> => ({
+    promise,
+    startedMs: monotonicMs(),
+    overtaken: false,
+  });
+
+  function mayAnswer(minRevision: Revision | undefined): boolean {
+    return freshness.isFresh() && (minRevision === undefined || freshness.covers(minRevision));
+  }
+
+  /** A read that began before the wanted revision was known here may not have seen it. */
+  function mayJoin({ startedMs }: Flight<unknown>, minRevision: Revision | undefined): boolean {
+    return (
+      monotonicMs() - startedMs < joinMaxMs && (minRevision === undefined || freshness.covers(minRevision))
+    );
+  }
+
+  function overtake(ref: string, flight: Flight<Snapshot | null>): void {
     flight.overtaken = true;
-    flights.delete(keyId);
+    flights.delete(ref);
+  }
+
+  /** What a load under way will turn out to depend on is not known yet. */
+  function overtakeAll(): void {
+    for (const [ref, flight] of flights) overtake(ref, flight);
+  }
+
+  function forgetImports(): void {
+    imports = undefined;
+    if (importsFlight !== undefined) importsFlight.overtaken = true;
+    importsFlight = undefined;
   }
 
   return {
-    recall(keyId, minRevision) {
-      if (!freshness.isFresh()) return undefined;
-      if (minRevision !== undefined && !freshness.covers(minRevision)) return undefined;
-      return snapshots.get(keyId) ?? (absences.get(keyId) === true ? null : undefined);
+    recall(ref, minRevision) {
+      if (!mayAnswer(minRevision)) return undefined;
+      return snapshots.get(ref) ?? (absences.get(ref) === true ? null : undefined);
     },
 
-    async load(keyId, minRevision) {
-      const running = flights.get(keyId);
+    async load(ref, minRevision) {
+      const running = flights.get(ref);
       if (running !== undefined) {
-        const young = monotonicMs() - running.startedMs < joinMaxMs;
-        // A read that began before the wanted revision was known here may not have seen it.
-        if (young && (minRevision === undefined || freshness.covers(minRevision)))
-          return await running.promise;
-        overtake(keyId, running);
+        if (mayJoin(running, minRevision)) return await running.promise;
+        overtake(ref, running);
       }
 
-      const flight: Flight = { promise: fetch(keyId), startedMs: monotonicMs(), overtaken: false };
-      flights.set(keyId, flight);
+      const flight = start(read(ref));
+      flights.set(ref, flight);
       try {
         const snapshot = await flight.promise;
-        if (!flight.overtaken) remember(keyId, snapshot);
+        if (!flight.overtaken) remember(ref, snapshot);
         return snapshot;
       } finally {
-        if (flights.get(keyId) === flight) flights.delete(keyId);
+        if (flights.get(ref) === flight) flights.delete(ref);
       }
     },
 
-    evict(keyId) {
-      snapshots.delete(keyId);
-      absences.delete(keyId);
-      const flight = flights.get(keyId);
-      if (flight !== undefined) overtake(keyId, flight);
+    recallImports: (minRevision) => (mayAnswer(minRevision) ? imports : undefined),
+
+    async loadImports(minRevision) {
+      if (importsFlight !== undefined && mayJoin(importsFlight, minRevision)) return importsFlight.promise;
+      const flight = start(options.readImports());
+      importsFlight = flight;
+      try {
+        const found = await flight.promise;
+        if (!flight.overtaken && importsFlight === flight) imports = found;
+        return found;
+      } finally {
+        if (importsFlight === flight) importsFlight = undefined;
+      }
+    },
+
+    forget(change) {
+      if (change.kind === 'imports') {
+        absences.clear();
+        forgetImports();
+        overtakeAll();
+        return;
+      }
+      for (const ref of dependents.of(dependencyOf(change))) snapshots.delete(ref);
+      if (change.kind !== 'key') {
+        overtakeAll();
+        return;
+      }
+      absences.delete(change.id);
+      for (const [ref, flight] of flights) {
+        // A foreign token's key is not known before it is read.
+        if (ref === change.id || digestOfRef(ref) !== undefined) overtake(ref, flight);
+      }
     },
 
     clear() {
       snapshots.clear();
       absences.clear();
-      for (const [keyId, flight] of flights) overtake(keyId, flight);
+      forgetImports();
+      overtakeAll();
     },
 
     stats: () => ({

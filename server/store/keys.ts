@@ -1,8 +1,10 @@
 import type { Knex } from 'knex';
 import { Fault } from '../../core/fault.ts';
 import type { KeyRecord } from '../../core/key.ts';
-import type { KeyFilter, KeyPage, KeyRepository } from '../lifecycle/ports.ts';
+import type { KeyRepository } from '../lifecycle/ports.ts';
 import { isForeignKeyViolation } from './errors.ts';
+import { inBatches } from './in-batches.ts';
+import { readKeyPage } from './read-key-page.ts';
 import { readKey, writeKey, writeSecret, type KeyRow, type SecretRow } from './rows.ts';
 
 export function createKeyRepository(knex: Knex): KeyRepository {
@@ -19,6 +21,16 @@ export function createKeyRepository(knex: Knex): KeyRepository {
     return rows.map((row) => readKey(row, byKey.get(row.id) ?? []));
   }
 
+  async function insertWithoutSecrets(key: KeyRecord): Promise<void> {
+    try {
+      await knex('keys').insert(writeKey(key));
+    } catch (error) {
+      if (!isForeignKeyViolation(error)) throw error;
+      // The keyspace was deleted between its reading and this insert.
+      throw new Fault('KEYSPACE_NOT_FOUND', `there is no keyspace ${key.keyspaceId}`, { cause: error });
+    }
+  }
+
   return {
     async get(id, lock = 'none') {
       const query = knex<KeyRow>('keys').where({ id });
@@ -26,36 +38,89 @@ export function createKeyRepository(knex: Knex): KeyRepository {
       return (await withSecrets(rows))[0];
     },
 
-    async list({ filter, newestFirst, after, limit, nowMs }: KeyPage) {
-      const query = knex<KeyRow>('keys');
-      applyFilter(query, filter, nowMs);
-      if (after !== undefined) {
-        const position = [new Date(after.createTimeMs), after.id];
-        query.whereRaw(`(create_time, id) ${newestFirst ? '<' : '>'} (?, ?)`, position);
-      }
-      const order = newestFirst ? 'desc' : 'asc';
-      const rows = await query
-        .orderBy([
-          { column: 'create_time', order },
-          { column: 'id', order },
-        ])
-        .limit(limit);
-      return withSecrets(rows);
-    },
+    list: async (page) => withSecrets(await readKeyPage(knex, page)),
 
     async insert(key) {
-      try {
-        await knex('keys').insert(writeKey(key));
-      } catch (error) {
-        if (!isForeignKeyViolation(error)) throw error;
-        // The keyspace was deleted between its reading and this insert.
-        throw new Fault('KEYSPACE_NOT_FOUND', `there is no keyspace ${key.keyspaceId}`, { cause: error });
-      }
+      await insertWithoutSecrets(key);
       await knex('key_secrets').insert(key.secrets.map((secret) => writeSecret(key.id, secret)));
     },
 
     async update(key) {
       await knex('keys').where({ id: key.id }).update(writeKey(key));
+    },
+
+    async idsOf(
+      { keyspaceId, ownerId, policyId, tag, createdBeforeMs, revocableOnly },
+      limit,
+      lock = 'none',
+    ) {
+      const query = knex<KeyRow>('keys')
+        .select('id')
+        .where('keyspace_id', keyspaceId)
+        .whereNull('delete_time');
+      if (ownerId !== undefined) query.where('owner_id', ownerId).where('owner_id', '<>', '');
+      if (policyId !== undefined) query.whereRaw('policy_ids @> ARRAY[?]::text[]', [policyId]);
+      if (tag !== undefined) query.whereRaw('tags @> ARRAY[?]::text[]', [tag]);
+      if (createdBeforeMs !== undefined) query.where('create_time', '<', new Date(createdBeforeMs));
+      if (revocableOnly === true) query.whereNot('switch', 'REVOKED');
+      query.orderBy(['create_time', 'id']).limit(limit);
+      return (await (lock === 'update' ? query.forUpdate() : query)).map(({ id }) => id);
+    },
+
+    revokeMany: (ids, { timeMs, reason }) =>
+      inBatches(ids, async (batch) => {
+        await knex('keys')
+          .whereIn('id', batch)
+          .update({
+            switch: 'REVOKED',
+            revoke_time: new Date(timeMs),
+            revoke_reason: reason,
+            update_time: new Date(timeMs),
+            version: knex.raw('version + 1'),
+          });
+      }),
+
+    async detachOwner(keyspaceId, ownerId, nowMs) {
+      const rows = await knex<KeyRow>('keys')
+        .where({ keyspace_id: keyspaceId, owner_id: ownerId })
+        .where('owner_id', '<>', '')
+        .update({ owner_id: '', update_time: new Date(nowMs), version: knex.raw('version + 1') }, ['id']);
+      return rows.map(({ id }) => id);
+    },
+
+    async importedBy(digestsHex) {
+      if (digestsHex.length === 0) return [];
+      const rows = await knex('key_secrets as s')
+        .join('keys as k', 'k.id', 's.key_id')
+        .select<
+          readonly {
+            readonly digest: Buffer;
+            readonly id: string;
+            readonly keyspace_id: string;
+            readonly delete_time: Date | null;
+          }[]
+        >('s.digest', 'k.id', 'k.keyspace_id', 'k.delete_time')
+        .where('s.imported', true)
+        .whereIn(
+          's.digest',
+          digestsHex.map((digestHex) => Buffer.from(digestHex, 'hex')),
+        );
+      return rows.map(({ digest, id, keyspace_id: keyspaceId, delete_time: deleteTime }) => [
+        digest.toString('hex'),
+        { id, keyspaceId, deleted: deleteTime !== null },
+      ]);
+    },
+
+    async insertImported(key) {
+      await insertWithoutSecrets(key);
+      const secrets = await knex('key_secrets')
+        .insert(key.secrets.map((secret) => writeSecret(key.id, secret)))
+        .onConflict(knex.raw('(digest) WHERE imported'))
+        .ignore()
+        .returning('id');
+      if (secrets.length > 0) return true;
+      await knex('keys').where({ id: key.id }).delete();
+      return false;
     },
 
     async countIn(keyspaceId) {
@@ -74,44 +139,5 @@ export function createKeyRepository(knex: Knex): KeyRepository {
       const due = knex('keys').select('id').where('purge_time', '<=', new Date(nowMs)).limit(limit);
       return knex('keys').whereIn('id', due).delete();
     },
-  };
-}
-
-function applyFilter(query: Knex.QueryBuilder, filter: KeyFilter, nowMs: number): void {
-  if (filter.keyspaceIds !== undefined) query.whereIn('keyspace_id', filter.keyspaceIds);
-  if (filter.exceptKeyspaceIds.length > 0) query.whereNotIn('keyspace_id', filter.exceptKeyspaceIds);
-  if (!filter.showDeleted) query.whereNull('delete_time');
-  if (filter.states.length > 0) {
-    query.where((states) => {
-      for (const state of filter.states) void states.orWhere(whereState(state, nowMs));
-    });
-  }
-  if (filter.accessType !== undefined) query.where('access_type', filter.accessType);
-  if (filter.resource !== undefined) {
-    query.whereRaw(`(access_type = 'ALL' OR resources @> ARRAY[?]::text[])`, [filter.resource]);
-  }
-  // The empty owner is none; saying so lets the planner use the partial index.
-  if (filter.ownerId !== undefined) query.where('owner_id', filter.ownerId).where('owner_id', '<>', '');
-  if (filter.tag !== undefined) query.whereRaw('tags @> ARRAY[?]::text[]', [filter.tag]);
-  if (filter.scope !== undefined) query.whereRaw('scopes @> ARRAY[?]::text[]', [filter.scope]);
-  if (filter.search !== undefined) {
-    const pattern = `%${filter.search.replace(/[\\%_]/g, '\\$&')}%`;
-    query.where((texts) => {
-      void texts
-        .whereILike('display_name', pattern)
-        .orWhereILike('owner_id', pattern)
-        .orWhereILike('id', pattern);
-    });
-  }
-  if (filter.expiresBeforeMs !== undefined) query.where('expire_time', '<', new Date(filter.expiresBeforeMs));
-  if (filter.createdAfterMs !== undefined) query.where('create_time', '>', new Date(filter.createdAfterMs));
-}
-
-function whereState(state: KeyFilter['states'][number], nowMs: number): (query: Knex.QueryBuilder) => void {
-  const now = new Date(nowMs);
-  return (query) => {
-    void query.where('switch', state === 'EXPIRED' ? 'ACTIVE' : state);
-    if (state === 'EXPIRED') void query.where('expire_time', '<=', now);
-    if (state === 'ACTIVE') void query.whereRaw('(expire_time IS NULL OR expire_time > ?)', [now]);
   };
 }

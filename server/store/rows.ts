@@ -1,4 +1,7 @@
 import type { KeyRecord, KeySwitch, KeyspaceRecord, SecretRecord } from '../../core/key.ts';
+import type { OwnerRecord } from '../../core/owner.ts';
+import type { PolicyRecord } from '../../core/policy.ts';
+import { NO_RESTRICTIONS, type Api, type Restrictions, type Rules } from '../../core/rules.ts';
 
 /** A row of `keyspaces`, as pg reads it: bigint as text, timestamptz as Date. */
 export interface KeyspaceRow {
@@ -9,24 +12,58 @@ export interface KeyspaceRow {
   readonly default_ttl_ms: string | null;
   readonly max_ttl_ms: string | null;
   readonly require_expiry: boolean;
+  readonly apis: readonly Api[];
+  readonly create_time: Date;
+  readonly update_time: Date;
+  readonly version: string;
+}
+
+/** The columns of what both a key and a policy can set. */
+interface RulesColumns {
+  readonly scopes: readonly string[];
+  /** Null: it says nothing. */
+  readonly access_type: 'ALL' | 'LISTED' | null;
+  readonly resources: readonly string[];
+  /** The lists that are not empty. */
+  readonly restrictions: Partial<Restrictions>;
+  /** The names of the APIs in the restrictions, to filter by. */
+  readonly apis: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+}
+
+/** A row of `policies`. */
+export interface PolicyRow extends RulesColumns {
+  readonly id: string;
+  readonly keyspace_id: string;
+  readonly display_name: string;
+  readonly create_time: Date;
+  readonly update_time: Date;
+  readonly version: string;
+}
+
+/** A row of `owners`. */
+export interface OwnerRow {
+  readonly keyspace_id: string;
+  readonly id: string;
+  readonly display_name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly suspend_time: Date | null;
+  readonly suspend_reason: string;
   readonly create_time: Date;
   readonly update_time: Date;
   readonly version: string;
 }
 
 /** A row of `keys`. */
-export interface KeyRow {
+export interface KeyRow extends RulesColumns {
   readonly id: string;
   readonly keyspace_id: string;
   readonly token_prefix: string;
   readonly display_name: string;
   readonly switch: KeySwitch;
   readonly owner_id: string;
-  readonly scopes: readonly string[];
-  readonly access_type: 'ALL' | 'LISTED';
-  readonly resources: readonly string[];
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tags: readonly string[];
+  readonly policy_ids: readonly string[];
   readonly expire_time: Date | null;
   readonly create_time: Date;
   readonly update_time: Date;
@@ -44,6 +81,7 @@ export interface SecretRow {
   readonly key_id: string;
   readonly digest: Buffer;
   readonly hint: string;
+  readonly imported: boolean;
   readonly create_time: Date;
   readonly expire_time: Date | null;
 }
@@ -57,6 +95,7 @@ export function readKeyspace(row: KeyspaceRow): KeyspaceRecord {
     defaultTtlMs: row.default_ttl_ms === null ? null : Number(row.default_ttl_ms),
     maxTtlMs: row.max_ttl_ms === null ? null : Number(row.max_ttl_ms),
     requireExpiry: row.require_expiry,
+    apis: row.apis,
     createTimeMs: row.create_time.getTime(),
     updateTimeMs: row.update_time.getTime(),
     version: Number(row.version),
@@ -72,24 +111,101 @@ export function writeKeyspace(keyspace: KeyspaceRecord): object {
     default_ttl_ms: keyspace.defaultTtlMs,
     max_ttl_ms: keyspace.maxTtlMs,
     require_expiry: keyspace.requireExpiry,
+    apis: JSON.stringify(keyspace.apis),
     create_time: new Date(keyspace.createTimeMs),
     update_time: new Date(keyspace.updateTimeMs),
     version: keyspace.version,
   };
 }
 
+function readRules(row: RulesColumns): Rules {
+  return {
+    scopes: row.scopes,
+    resourceAccess:
+      row.access_type === 'LISTED'
+        ? { type: 'LISTED', ids: row.resources }
+        : row.access_type && { type: row.access_type },
+    restrictions: { ...NO_RESTRICTIONS, ...row.restrictions },
+    metadata: row.metadata,
+    tags: row.tags,
+  };
+}
+
+function writeRules({ scopes, resourceAccess, restrictions, metadata, tags }: Rules): object {
+  const lists = Object.entries(restrictions).filter(([, list]) => (list as readonly unknown[]).length > 0);
+  return {
+    scopes,
+    access_type: resourceAccess?.type ?? null,
+    resources: resourceAccess?.type === 'LISTED' ? resourceAccess.ids : [],
+    restrictions: JSON.stringify(Object.fromEntries(lists)),
+    apis: [...new Set(restrictions.apiTargets.map(({ api }) => api))],
+    metadata: JSON.stringify(metadata),
+    tags,
+  };
+}
+
+export function readPolicy(row: PolicyRow): PolicyRecord {
+  return {
+    ...readRules(row),
+    id: row.id,
+    keyspaceId: row.keyspace_id,
+    displayName: row.display_name,
+    createTimeMs: row.create_time.getTime(),
+    updateTimeMs: row.update_time.getTime(),
+    version: Number(row.version),
+  };
+}
+
+export function writePolicy(policy: PolicyRecord): object {
+  return {
+    ...writeRules(policy),
+    id: policy.id,
+    keyspace_id: policy.keyspaceId,
+    display_name: policy.displayName,
+    create_time: new Date(policy.createTimeMs),
+    update_time: new Date(policy.updateTimeMs),
+    version: policy.version,
+  };
+}
+
+export function readOwner(row: OwnerRow): OwnerRecord {
+  return {
+    keyspaceId: row.keyspace_id,
+    id: row.id,
+    displayName: row.display_name,
+    metadata: row.metadata,
+    suspendTimeMs: readTime(row.suspend_time),
+    suspendReason: row.suspend_reason,
+    createTimeMs: row.create_time.getTime(),
+    updateTimeMs: row.update_time.getTime(),
+    version: Number(row.version),
+  };
+}
+
+export function writeOwner(owner: OwnerRecord): object {
+  return {
+    keyspace_id: owner.keyspaceId,
+    id: owner.id,
+    display_name: owner.displayName,
+    metadata: JSON.stringify(owner.metadata),
+    suspend_time: writeTime(owner.suspendTimeMs),
+    suspend_reason: owner.suspendReason,
+    create_time: new Date(owner.createTimeMs),
+    update_time: new Date(owner.updateTimeMs),
+    version: owner.version,
+  };
+}
+
 export function readKey(row: KeyRow, secrets: readonly SecretRow[]): KeyRecord {
   return {
+    ...readRules(row),
     id: row.id,
     keyspaceId: row.keyspace_id,
     tokenPrefix: row.token_prefix,
     displayName: row.display_name,
     switch: row.switch,
     ownerId: row.owner_id,
-    scopes: row.scopes,
-    resourceAccess: row.access_type === 'ALL' ? { type: 'ALL' } : { type: 'LISTED', ids: row.resources },
-    metadata: row.metadata,
-    tags: row.tags,
+    policyIds: row.policy_ids,
     expireTimeMs: readTime(row.expire_time),
     createTimeMs: row.create_time.getTime(),
     updateTimeMs: row.update_time.getTime(),
@@ -105,17 +221,14 @@ export function readKey(row: KeyRow, secrets: readonly SecretRow[]): KeyRecord {
 
 export function writeKey(key: KeyRecord): object {
   return {
+    ...writeRules(key),
     id: key.id,
     keyspace_id: key.keyspaceId,
     token_prefix: key.tokenPrefix,
     display_name: key.displayName,
     switch: key.switch,
     owner_id: key.ownerId,
-    scopes: key.scopes,
-    access_type: key.resourceAccess.type,
-    resources: key.resourceAccess.type === 'ALL' ? [] : key.resourceAccess.ids,
-    metadata: JSON.stringify(key.metadata),
-    tags: key.tags,
+    policy_ids: key.policyIds,
     expire_time: writeTime(key.expireTimeMs),
     create_time: new Date(key.createTimeMs),
     update_time: new Date(key.updateTimeMs),
@@ -134,6 +247,7 @@ export function writeSecret(keyId: string, secret: SecretRecord): object {
     key_id: keyId,
     digest: Buffer.from(secret.digestHex, 'hex'),
     hint: secret.hint,
+    imported: secret.imported,
     create_time: new Date(secret.createTimeMs),
     expire_time: writeTime(secret.expireTimeMs),
   };
@@ -144,6 +258,7 @@ function readSecret(row: SecretRow): SecretRecord {
     id: row.id,
     digestHex: row.digest.toString('hex'),
     hint: row.hint,
+    imported: row.imported,
     createTimeMs: row.create_time.getTime(),
     expireTimeMs: readTime(row.expire_time),
   };

@@ -1,20 +1,25 @@
 import type { Knex } from 'knex';
-import type { KeyRecord } from '../../core/key.ts';
+import type { LiveKey } from '../../core/snapshot.ts';
 import type { Repositories, Store } from '../lifecycle/ports.ts';
+import { createAuditLog } from './audit-log.ts';
 import { createChangeHead } from './change-head.ts';
 import { faultOf, isCollision } from './errors.ts';
 import { createIdempotencyRepository } from './idempotency.ts';
 import { createKeyRepository } from './keys.ts';
 import { createKeyspaceRepository } from './keyspaces.ts';
-import { readLiveKey } from './read-live-key.ts';
+import { createOwnerRepository } from './owners.ts';
+import { createPolicyRepository } from './policies.ts';
+import { createLiveKeyReader } from './read-live-key.ts';
 
 /** How often a transaction that collides with others is run in all. */
 const ATTEMPTS = 5;
 
-/** The store with the one read that verification needs. */
+/** The store with the reads that verification needs. */
 export interface KnexStore extends Store {
-  /** A key that is not deleted. @throws Fault DATABASE_UNAVAILABLE */
-  readLiveKey(id: string): Promise<KeyRecord | undefined>;
+  /** See LiveKeyReader.read. @throws Fault DATABASE_UNAVAILABLE */
+  readLiveKey(ref: string): Promise<LiveKey | undefined>;
+  /** See LiveKeyReader.hasImports. @throws Fault DATABASE_UNAVAILABLE */
+  hasImports(): Promise<boolean>;
 }
 
 export function createStore(knex: Knex): KnexStore {
@@ -31,13 +36,19 @@ export function createStore(knex: Knex): KnexStore {
   }
 
   const repositories = createRepositories(knex);
+  const liveKeys = createLiveKeyReader(knex);
   return {
     keys: withFaults(repositories.keys),
     keyspaces: withFaults(repositories.keyspaces),
+    policies: withFaults(repositories.policies),
+    owners: withFaults(repositories.owners),
     idempotency: withFaults(repositories.idempotency),
     audit: withFaults(repositories.audit),
     changes: withFaults(repositories.changes),
-    ...withFaults({ readLiveKey: (id: string) => readLiveKey(knex, id) }),
+    ...withFaults({
+      readLiveKey: (ref: string) => liveKeys.read(ref),
+      hasImports: () => liveKeys.hasImports(),
+    }),
     transaction,
   };
 }
@@ -46,21 +57,11 @@ function createRepositories(knex: Knex): Repositories {
   return {
     keys: createKeyRepository(knex),
     keyspaces: createKeyspaceRepository(knex),
+    policies: createPolicyRepository(knex),
+    owners: createOwnerRepository(knex),
     idempotency: createIdempotencyRepository(knex),
     changes: createChangeHead(knex),
-    audit: {
-      async append(event) {
-        await knex('audit_events').insert({
-          id: event.id,
-          time: new Date(event.timeMs),
-          actor: event.actor,
-          action: event.action,
-          keyspace_id: event.keyspaceId,
-          target_id: event.targetId,
-          details: JSON.stringify(event.details),
-        });
-      },
-    },
+    audit: createAuditLog(knex),
   };
 }
 

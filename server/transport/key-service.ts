@@ -1,25 +1,34 @@
 import type { ServiceImplementation } from 'nice-grpc';
 import { Fault } from '../../core/fault.ts';
 import type { KeyRecord } from '../../core/key.ts';
+import { FOREIGN_TOKEN_LENGTH_MAX } from '../../core/token.ts';
 import { Key, KeyState } from '../../proto/gen/latchkey/v1/key.ts';
 import { KeyView, type KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import type { Caller } from '../callers/caller.ts';
 import { createKey } from '../lifecycle/create-key.ts';
+import { batchRevokeKeys } from '../lifecycle/batch-revoke-keys.ts';
 import { deleteKey, undeleteKey } from '../lifecycle/delete-key.ts';
+import { importKeys } from '../lifecycle/import-keys.ts';
 import { listKeys } from '../lifecycle/list-keys.ts';
 import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
-import { getKey, lookupPrefix, lookupToken } from '../lifecycle/read-key.ts';
+import { getEffectiveKey, getKey, lookupPrefix, lookupToken } from '../lifecycle/read-key.ts';
+import { reportLeakedKey } from '../lifecycle/report-leaked-key.ts';
 import { revokeKey } from '../lifecycle/revoke-key.ts';
 import { disableKey, enableKey } from '../lifecycle/switch-key.ts';
 import { updateKey } from '../lifecycle/update-key.ts';
 import { isLongerThan, readFields } from './convert/fields.ts';
+import { readImport, toImportResult } from './convert/import.ts';
 import { readAttributes, readChange, toKey } from './convert/key.ts';
-import { readList } from './convert/list.ts';
+import { readChoice, readList } from './convert/list.ts';
+import { toEffectiveRules } from './convert/rules.ts';
 import { toTimestamp } from './convert/times.ts';
 import type { CallerContext } from './middleware.ts';
 
 export const ETAG_MAX = 64;
+export const REASON_MAX = 64;
+export const NOTE_MAX = 1024;
+const IMPORT_MAX = 1000;
 
 /** KeyService: convert, command, convert. */
 export function createKeyService(options: {
@@ -63,11 +72,12 @@ export function createKeyService(options: {
     async getKey({ id, view }, { caller }) {
       const fields = readFields();
       fields.keyId('id', id);
-      if (view === KeyView.KEY_VIEW_EFFECTIVE) fields.unsupported('view', 'KEY_VIEW_EFFECTIVE');
-      else if (view !== KeyView.KEY_VIEW_UNSPECIFIED && view !== KeyView.KEY_VIEW_BASIC)
-        fields.refuse('view', 'is not a view');
+      if (!VIEWS.has(view)) fields.refuse('view', 'is not a view');
       fields.finish();
-      return { key: toKey(await getKey(store, caller, id), nowMs()) };
+      if (view !== KeyView.KEY_VIEW_EFFECTIVE)
+        return { key: toKey(await getKey(store, caller, id), nowMs()) };
+      const { key, ownerSuspended, ...effective } = await getEffectiveKey(store, caller, id);
+      return { key: toKey(key, nowMs()), effective: toEffectiveRules(effective, ownerSuspended) };
     },
 
     async listKeys(message, { caller }) {
@@ -102,8 +112,8 @@ export function createKeyService(options: {
 
     async revokeKey(message, { caller }) {
       const fields = readFields();
-      const reason = fields.text('reason', message.reason, { max: 64 });
-      const note = fields.text('note', message.note, { max: 1024, multiline: true });
+      const reason = fields.text('reason', message.reason, { max: REASON_MAX });
+      const note = fields.text('note', message.note, { max: NOTE_MAX, multiline: true });
       return narrowed(await revokeKey(mutate, { ...readTarget(message, caller, fields), reason, note }));
     },
 
@@ -119,21 +129,78 @@ export function createKeyService(options: {
       const fields = readFields();
       if (by === undefined) fields.refuse('by', 'must be one of token and prefix');
       // A text that is too long is no token and no prefix; it is not told back.
-      else if (isLongerThan(by.value, 256)) fields.refuse(by.$case, 'must have at most 256 characters');
+      else {
+        const max = by.$case === 'token' ? FOREIGN_TOKEN_LENGTH_MAX : 256;
+        if (isLongerThan(by.value, max)) fields.refuse(by.$case, `must have at most ${max} characters`);
+      }
       fields.finish();
       const { $case, value } = by as NonNullable<typeof by>;
       const key = await ($case === 'token' ? lookupToken : lookupPrefix)(store, caller, value);
       return { key: toKey(key, nowMs()) };
     },
 
+    async batchRevokeKeys(message, { caller }) {
+      const fields = readFields();
+      const { validateOnly } = message;
+      const request = {
+        caller,
+        requestId: fields.requestId(message.requestId),
+        choice: readChoice(fields, message),
+        reason: fields.text('reason', message.reason, { max: REASON_MAX }),
+        note: fields.text('note', message.note, { max: NOTE_MAX, multiline: true }),
+        validateOnly,
+      };
+      fields.finish();
+      const { count, sampleIds, revision, effectiveTimeMs } = await batchRevokeKeys(mutate, request);
+      return {
+        count: BigInt(count),
+        sampleIds: [...sampleIds],
+        revision,
+        effectiveTime: validateOnly ? undefined : toTimestamp(effectiveTimeMs),
+      };
+    },
+
+    async importKeys({ keyspaceId, keys, requestId }, { caller }) {
+      const fields = readFields();
+      if (keys.length === 0 || keys.length > IMPORT_MAX)
+        fields.refuse('keys', `must have 1 to ${IMPORT_MAX} entries, has ${keys.length}`);
+      const request = {
+        caller,
+        requestId: fields.requestId(requestId),
+        keyspaceId: fields.keyspaceId('keyspace_id', keyspaceId),
+      };
+      fields.finish();
+      const entries = keys.map((key) => readImport(key, keyspaceId));
+      const { results, revision } = await importKeys(mutate, { ...request, entries });
+      return { results: results.map(toImportResult), revision };
+    },
+
+    async reportLeakedKey({ token, note, requestId }, { caller }) {
+      const fields = readFields();
+      if (token === '') fields.refuse('token', 'must not be empty');
+      else if (isLongerThan(token, FOREIGN_TOKEN_LENGTH_MAX))
+        fields.refuse('token', `must have at most ${FOREIGN_TOKEN_LENGTH_MAX} characters`);
+      const request = {
+        caller,
+        requestId: fields.requestId(requestId),
+        token,
+        note: fields.text('note', note, { max: NOTE_MAX, multiline: true }),
+      };
+      fields.finish();
+      return narrowed(await reportLeakedKey(mutate, request));
+    },
+
     rotateKey: notYetSupported('RotateKey'),
     completeRotation: notYetSupported('CompleteRotation'),
     cancelRotation: notYetSupported('CancelRotation'),
-    batchRevokeKeys: notYetSupported('BatchRevokeKeys'),
-    importKeys: notYetSupported('ImportKeys'),
-    reportLeakedKey: notYetSupported('ReportLeakedKey'),
   };
 }
+
+const VIEWS: ReadonlySet<KeyView> = new Set([
+  KeyView.KEY_VIEW_UNSPECIFIED,
+  KeyView.KEY_VIEW_BASIC,
+  KeyView.KEY_VIEW_EFFECTIVE,
+]);
 
 /** The fields that every change of one key has. @throws Fault INVALID_FIELD, also for what was read before */
 function readTarget(

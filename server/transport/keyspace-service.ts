@@ -13,6 +13,7 @@ import type { Repositories } from '../lifecycle/ports.ts';
 import { readFields } from './convert/fields.ts';
 import { readKeyspaceAttributes, readKeyspaceChange, readSlug, toKeyspace } from './convert/keyspace.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
+import { toTimestamp } from './convert/times.ts';
 import { ETAG_MAX } from './key-service.ts';
 import type { CallerContext } from './middleware.ts';
 
@@ -67,7 +68,8 @@ export function createKeyspaceService(options: {
         change: readKeyspaceChange(fields, keyspace, updateMask),
       };
       fields.finish();
-      return answer(await updateKeyspace(mutate, request));
+      const updated = await updateKeyspace(mutate, request);
+      return { ...answer(updated), effectiveTime: toTimestamp(updated.effectiveTimeMs) };
     },
 
     async deleteKeyspace({ id, etag, requestId }, { caller }) {

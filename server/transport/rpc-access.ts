@@ -2,6 +2,8 @@ import { needs, type Access } from '../callers/access.ts';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
+import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 
 type AccessOf<Service extends { readonly methods: object }> = {
@@ -40,6 +42,24 @@ const KEYSPACES: AccessOf<typeof KeyspaceServiceDefinition> = {
   deleteKeyspace: needs('config:write'),
 };
 
+const POLICIES: AccessOf<typeof PolicyServiceDefinition> = {
+  createPolicy: needs('config:write'),
+  getPolicy: needs('config:read'),
+  listPolicies: needs('config:read'),
+  updatePolicy: needs('config:write'),
+  deletePolicy: needs('config:write'),
+};
+
+const OWNERS: AccessOf<typeof OwnerServiceDefinition> = {
+  createOwner: needs('keys:write'),
+  getOwner: needs('keys:read'),
+  listOwners: needs('keys:read'),
+  updateOwner: needs('keys:write'),
+  suspendOwner: needs('keys:write', 'keys:revoke'),
+  resumeOwner: needs('keys:write'),
+  deleteOwner: needs('keys:write'),
+};
+
 const HEALTH: AccessOf<typeof HealthDefinition> = { check: 'open', watch: 'open' };
 
 /** Who may call what, by the full path of the method. A method that is not here is served to nobody. */
@@ -47,6 +67,8 @@ export const RPC_ACCESS: ReadonlyMap<string, Access> = new Map([
   ...paths(VerifyServiceDefinition, VERIFY),
   ...paths(KeyServiceDefinition, KEYS),
   ...paths(KeyspaceServiceDefinition, KEYSPACES),
+  ...paths(PolicyServiceDefinition, POLICIES),
+  ...paths(OwnerServiceDefinition, OWNERS),
   ...paths(HealthDefinition, HEALTH),
   ['/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', 'open'],
   ['/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', 'open'],

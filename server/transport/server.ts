@@ -3,6 +3,8 @@ import { createServer, type CompatServiceDefinition, type ServiceImplementation 
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
+import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
 import type { Coherence } from '../coherence/coherence.ts';
 import type { Mutate } from '../lifecycle/mutation.ts';
@@ -15,6 +17,8 @@ import { createBatchWay } from './batch-way.ts';
 import { createKeyService } from './key-service.ts';
 import { createKeyspaceService } from './keyspace-service.ts';
 import { withMiddleware, type CallerContext } from './middleware.ts';
+import { createOwnerService } from './owner-service.ts';
+import { createPolicyService } from './policy-service.ts';
 import { addReflection } from './reflection.ts';
 import { requireAccessRules, RPC_ACCESS, type ServiceMethods } from './rpc-access.ts';
 import { VerifyServiceCodec } from './verify-codec.ts';
@@ -106,6 +110,8 @@ export function createTransport(options: {
     add(VerifyServiceCodec, createVerifyService({ way, batchWay })),
     add(KeyServiceDefinition, createKeyService({ store, mutate, nowMs: clock.nowMs })),
     add(KeyspaceServiceDefinition, createKeyspaceService({ store, mutate })),
+    add(PolicyServiceDefinition, createPolicyService({ store, mutate })),
+    add(OwnerServiceDefinition, createOwnerService({ store, mutate, nowMs: clock.nowMs })),
   ];
   add(HealthDefinition, HealthServiceImpl(health));
   if (options.reflection) addReflection(server, [...services, HealthDefinition.fullName]);

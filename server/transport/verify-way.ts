@@ -4,6 +4,7 @@ import { requireReach, type Caller } from '../callers/caller.ts';
 import type { Coherence } from '../coherence/coherence.ts';
 import type { CallMetrics } from '../telemetry/metrics.ts';
 import type { Outcome, Verification, Verifier } from '../verification/verifier.ts';
+import { createScopeQueries } from './convert/scope-queries.ts';
 import { readVerification, toVerifyResponse } from './convert/verify.ts';
 
 /**
@@ -17,15 +18,19 @@ export interface VerifyWay {
   answer(request: VerifyRequest, caller: Caller): Promise<VerifyResponse>;
 }
 
+/** How many scope queries are kept. */
+const SCOPE_QUERIES_MAX = 1000;
+
 export function createVerifyWay(options: {
   readonly verifier: Verifier;
   readonly coherence: Pick<Coherence, 'revision'>;
   readonly metrics: Pick<CallMetrics, 'countVerdict'>;
 }): VerifyWay {
   const { verifier, coherence, metrics } = options;
+  const scopeQueries = createScopeQueries({ max: SCOPE_QUERIES_MAX });
 
   function read(request: VerifyRequest, caller: Caller): Verification {
-    const verification = readVerification(request);
+    const verification = readVerification(request, (text) => scopeQueries.get(text));
     if (verification.keyspaceId !== undefined) requireReach(caller, verification.keyspaceId);
     return verification;
   }

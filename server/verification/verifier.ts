@@ -4,7 +4,7 @@ import { runChecks } from '../../core/checks/order.ts';
 import type { Revision } from '../../core/revision.ts';
 import type { Snapshot, SnapshotSecret } from '../../core/snapshot.ts';
 import type { PresentedToken } from '../../core/token.ts';
-import type { Verdict } from '../../core/verdict.ts';
+import type { ClientRefusal, Verdict } from '../../core/verdict.ts';
 
 /** One token and what its bearer wants to do. Bounds were tested before. */
 export interface Verification extends CheckRequest {
@@ -24,16 +24,25 @@ export interface Outcome {
   readonly verdict: Verdict;
   /** The key; undefined for MALFORMED and NOT_FOUND, of which nothing may be told. */
   readonly snapshot: Snapshot | undefined;
-  /** With SCOPE_MISSING: the required scopes that the key lacks. */
+  /** With SCOPE_MISSING: the scopes that would have sufficed. */
   readonly missingScopes: readonly string[];
+  /** With CLIENT_NOT_ALLOWED: the condition that did not hold. */
+  readonly clientRefusal: ClientRefusal | undefined;
 }
 
 /** Where snapshots come from. `null` stands for "there is no such key", which is known too. */
 export interface SnapshotSource {
-  /** What memory knows of a key and may answer; undefined: memory cannot say. Never does I/O. */
-  recall(keyId: string, minRevision: Revision | undefined): Snapshot | null | undefined;
+  /**
+   * What memory knows of a key and may answer; undefined: memory cannot say. Never does I/O.
+   * @param ref what the key is found by, see PresentedToken
+   */
+  recall(ref: string, minRevision: Revision | undefined): Snapshot | null | undefined;
   /** Reads the key. @throws Fault DATABASE_UNAVAILABLE */
-  load(keyId: string, minRevision: Revision | undefined): Promise<Snapshot | null>;
+  load(ref: string, minRevision: Revision | undefined): Promise<Snapshot | null>;
+  /** Whether there are imported keys at all; undefined: memory cannot say. */
+  recallImports(minRevision: Revision | undefined): boolean | undefined;
+  /** Finds out. @throws Fault DATABASE_UNAVAILABLE */
+  loadImports(minRevision: Revision | undefined): Promise<boolean>;
 }
 
 /** Judges tokens. */
@@ -44,9 +53,10 @@ export interface Verifier {
   verify(verification: Verification, reach: Reach): Promise<Outcome>;
 }
 
-const MALFORMED: Outcome = { verdict: 'MALFORMED', snapshot: undefined, missingScopes: [] };
-const NOT_FOUND: Outcome = { verdict: 'NOT_FOUND', snapshot: undefined, missingScopes: [] };
 const NO_SCOPES: readonly string[] = [];
+const NOTHING_KNOWN = { snapshot: undefined, missingScopes: NO_SCOPES, clientRefusal: undefined };
+const MALFORMED: Outcome = { verdict: 'MALFORMED', ...NOTHING_KNOWN };
+const NOT_FOUND: Outcome = { verdict: 'NOT_FOUND', ...NOTHING_KNOWN };
 
 /** Stands in for the digests of a key that does not exist, so that looking for it takes the same time. */
 const DUMMY_SECRETS: readonly SnapshotSecret[] = [{ digest: Buffer.alloc(32), expireTimeMs: Infinity }];
@@ -76,6 +86,7 @@ export function createVerifier(options: {
       verdict: refusal?.verdict ?? 'VALID',
       snapshot,
       missingScopes: refusal?.missingScopes ?? NO_SCOPES,
+      clientRefusal: refusal?.clientRefusal,
     };
   }
 
@@ -83,15 +94,23 @@ export function createVerifier(options: {
     tryVerify(verification, reach) {
       const { token, minRevision } = verification;
       if (token === undefined) return MALFORMED;
-      const snapshot = snapshots.recall(token.keyId, minRevision);
+      if (token.foreign) {
+        const imports = snapshots.recallImports(minRevision);
+        if (imports !== true) return imports === undefined ? undefined : MALFORMED;
+      }
+      const snapshot = snapshots.recall(token.ref, minRevision);
       return snapshot === undefined ? undefined : judge(token, verification, snapshot, reach);
     },
 
     async verify(verification, reach) {
       const { token, minRevision } = verification;
       if (token === undefined) return MALFORMED;
-      const known = snapshots.recall(token.keyId, minRevision);
-      const snapshot = known === undefined ? await snapshots.load(token.keyId, minRevision) : known;
+      if (token.foreign) {
+        const imports = snapshots.recallImports(minRevision) ?? (await snapshots.loadImports(minRevision));
+        if (!imports) return MALFORMED;
+      }
+      const known = snapshots.recall(token.ref, minRevision);
+      const snapshot = known === undefined ? await snapshots.load(token.ref, minRevision) : known;
       return judge(token, verification, snapshot, reach);
     },
   };

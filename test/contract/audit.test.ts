@@ -69,6 +69,26 @@ onEachEngine((subject) => {
     expect(await read(event.id)).toMatchObject([{ actor: event.actor }]);
   });
 
+  it('keeps all of many events, more than one statement takes', async () => {
+    const events = Array.from({ length: 4500 }, () => anEvent({ actor: 'the batch' }));
+    await subject().store.transaction((tx) => tx.audit.appendAll(events));
+    const rows = await subject().sql<Row>(`SELECT * FROM audit_events WHERE actor = 'the batch'`);
+    expect(new Set(rows.map(({ id }) => id))).toEqual(new Set(events.map(({ id }) => id)));
+    const [first] = events;
+    const [single, batched] = [anEvent(), rows.find(({ id }) => id === first?.id)];
+    await subject().store.audit.append(single);
+    expect(batched).toEqual({ ...(await read(single.id))[0], id: first?.id, actor: 'the batch' });
+  });
+
+  it('keeps none of several events where one is refused, and takes none at all', async () => {
+    const [kept, fresh] = [anEvent(), anEvent()];
+    await subject().store.audit.append(kept);
+    const second = anEvent({ id: kept.id, actor: 'someone else' });
+    await expect(subject().store.audit.appendAll([fresh, second])).rejects.toThrow('audit_events_pkey');
+    expect(await read(fresh.id)).toEqual([]);
+    await subject().store.audit.appendAll([]);
+  });
+
   it('keeps the events of a key and keyspace that are gone', async () => {
     const event = anEvent({ keyspaceId: 'ks_gone', targetId: 'key_gone' });
     await subject().store.audit.append(event);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { newId } from '../../core/ids.ts';
 import type { KeyRecord, KeyspaceRecord } from '../../core/key.ts';
+import type { Restrictions } from '../../core/rules.ts';
 import { onEachEngine } from './each-engine.ts';
 import { CREATED_MS, newKey, newKeyspace, newSecret } from './records.ts';
 
@@ -27,6 +28,13 @@ const AWKWARD = [
 /** Whatever Postgres can hold: all of Unicode but NUL. */
 const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((value) => !value.includes('\0'));
 const list = fc.array(fc.oneof(text, fc.constantFrom(...AWKWARD)), { maxLength: 5 });
+const awkwardRestrictions: fc.Arbitrary<Restrictions> = fc.record({
+  allowedIps: list,
+  allowedReferrers: list,
+  androidApps: fc.array(fc.record({ packageName: text, certSha1: text }), { maxLength: 2 }),
+  iosBundleIds: list,
+  apiTargets: fc.array(fc.record({ api: text, verbs: list, paths: list, groups: list }), { maxLength: 3 }),
+});
 const timeMs = fc.integer({ min: 0, max: Date.UTC(9999, 11, 31) });
 const timeOrNever = fc.option(timeMs, { nil: null });
 
@@ -35,9 +43,12 @@ const attributes: fc.Arbitrary<Partial<KeyRecord>> = fc.record({
   ownerId: text,
   scopes: list,
   resourceAccess: fc.oneof(
+    fc.constant(null),
     fc.constant({ type: 'ALL' as const }),
     list.map((ids) => ({ type: 'LISTED' as const, ids })),
   ),
+  restrictions: awkwardRestrictions,
+  policyIds: list,
   metadata: fc.dictionary(fc.oneof(text, fc.constantFrom(...AWKWARD)), text, { maxKeys: 5 }),
   tags: list,
   switch: fc.constantFrom('ACTIVE' as const, 'DISABLED' as const, 'REVOKED' as const),
@@ -113,7 +124,7 @@ onEachEngine((subject) => {
     await keys.insert(newKey(keyspace.id, { id, secrets: [oldest, ...twins.toReversed(), newest] }));
     const expected = [newest, ...twins, oldest];
     expect((await keys.get(id))?.secrets).toEqual(expected);
-    expect((await readLiveKey(id))?.secrets).toEqual(expected);
+    expect((await readLiveKey(id))?.key.secrets).toEqual(expected);
   });
 
   it.each(['ACTIVE', 'DISABLED', 'REVOKED'] as const)(
@@ -129,7 +140,7 @@ onEachEngine((subject) => {
         tags: AWKWARD,
       });
       await keys.insert(key);
-      expect(await readLiveKey(key.id)).toEqual(key);
+      expect((await readLiveKey(key.id))?.key).toEqual(key);
     },
   );
 
@@ -142,7 +153,7 @@ onEachEngine((subject) => {
     expect(await readLiveKey(key.id)).toBeUndefined();
     expect(await keys.get(key.id)).toEqual(deleted);
     await keys.update(key);
-    expect(await readLiveKey(key.id)).toEqual(key);
+    expect((await readLiveKey(key.id))?.key).toEqual(key);
   });
 
   it('refuses a second key of the same id and leaves the first as it is', async () => {

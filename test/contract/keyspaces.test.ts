@@ -24,6 +24,21 @@ onEachEngine((subject) => {
   it.each<[string, Partial<KeyspaceRecord>]>([
     ['without bounds', {}],
     ['with every bound', { defaultTtlMs: 1, maxTtlMs: 100 * 365 * DAY_MS, requireExpiry: true }],
+    [
+      'with a catalogue',
+      {
+        apis: [
+          { name: 'shop', groups: [] },
+          {
+            name: `'"\\ ä€😀 ?`,
+            groups: [
+              { name: 'NULL', methods: [{ verb: '', path: '/**', noResource: true }] },
+              { name: 'empty', methods: [] },
+            ],
+          },
+        ],
+      },
+    ],
     ['with awkward text', { displayName: `'";-- \\ ä€😀 ?` }],
   ])('gives back a keyspace %s as it was inserted', async (_, change) => {
     const { keyspaces } = subject().store;
@@ -44,6 +59,7 @@ onEachEngine((subject) => {
       defaultTtlMs: null,
       maxTtlMs: 2 * DAY_MS,
       requireExpiry: true,
+      apis: [{ name: 'shop', groups: [] }],
       updateTimeMs: one.updateTimeMs + 1,
       version: 2,
     };

@@ -1,5 +1,8 @@
 import { newId } from '../../core/ids.ts';
 import type { KeyRecord, KeyspaceRecord, SecretRecord } from '../../core/key.ts';
+import type { OwnerRecord } from '../../core/owner.ts';
+import type { PolicyRecord } from '../../core/policy.ts';
+import { NO_RESTRICTIONS } from '../../core/rules.ts';
 import { digestToken, newToken, secretHint } from '../../core/token.ts';
 import type { KeyFilter } from '../../server/lifecycle/ports.ts';
 
@@ -17,6 +20,7 @@ export function newKeyspace(change: Partial<KeyspaceRecord> = {}): KeyspaceRecor
     defaultTtlMs: null,
     maxTtlMs: null,
     requireExpiry: false,
+    apis: [],
     createTimeMs: CREATED_MS,
     updateTimeMs: CREATED_MS,
     version: 1,
@@ -31,10 +35,60 @@ export function newSecret(keyId: string, change: Partial<SecretRecord> = {}): Se
     id: newId('secret'),
     digestHex: digestToken(token).toString('hex'),
     hint: secretHint(token),
+    imported: false,
     createTimeMs: CREATED_MS,
     expireTimeMs: null,
     ...change,
   };
+}
+
+/** A policy that is not stored yet. */
+export function newPolicy(keyspaceId: string, change: Partial<PolicyRecord> = {}): PolicyRecord {
+  const id = newId('policy');
+  return {
+    id,
+    keyspaceId,
+    displayName: `Policy ${id}`,
+    scopes: [],
+    resourceAccess: null,
+    restrictions: NO_RESTRICTIONS,
+    metadata: {},
+    tags: [],
+    createTimeMs: CREATED_MS,
+    updateTimeMs: CREATED_MS,
+    version: 1,
+    ...change,
+  };
+}
+
+/** An owner that is not stored yet. */
+export function newOwner(keyspaceId: string, id: string, change: Partial<OwnerRecord> = {}): OwnerRecord {
+  return {
+    keyspaceId,
+    id,
+    displayName: '',
+    metadata: {},
+    suspendTimeMs: null,
+    suspendReason: '',
+    createTimeMs: CREATED_MS,
+    updateTimeMs: CREATED_MS,
+    version: 1,
+    ...change,
+  };
+}
+
+/** A key with one imported secret that is not stored yet. */
+export function newImportedKey(
+  keyspaceId: string,
+  digestHex: string,
+  change: Partial<KeyRecord> = {},
+): KeyRecord {
+  const id = newId('key');
+  return newKey(keyspaceId, {
+    id,
+    secrets: [newSecret(id, { digestHex, hint: '', imported: true })],
+    ...change,
+  });
 }
 
 /** A plain active key that is not stored yet. */
@@ -49,6 +103,8 @@ export function newKey(keyspaceId: string, change: Partial<KeyRecord> = {}): Key
     ownerId: '',
     scopes: [],
     resourceAccess: { type: 'ALL' },
+    restrictions: NO_RESTRICTIONS,
+    policyIds: [],
     metadata: {},
     tags: [],
     expireTimeMs: null,
@@ -74,8 +130,10 @@ export function everyKeyOf(keyspaceId: string): KeyFilter {
     accessType: undefined,
     resource: undefined,
     ownerId: undefined,
+    policyId: undefined,
     tag: undefined,
     scope: undefined,
+    api: undefined,
     search: undefined,
     expiresBeforeMs: undefined,
     createdAfterMs: undefined,

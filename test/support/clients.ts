@@ -2,6 +2,8 @@ import { createChannel, createClient, Metadata, type Client } from 'nice-grpc';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
+import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 
 /** Plain clients of the contract: what they send and get is what is on the wire. No retries, no deadline. */
@@ -9,6 +11,8 @@ export interface Clients {
   readonly verify: Client<VerifyServiceDefinition>;
   readonly keys: Client<KeyServiceDefinition>;
   readonly keyspaces: Client<KeyspaceServiceDefinition>;
+  readonly policies: Client<PolicyServiceDefinition>;
+  readonly owners: Client<OwnerServiceDefinition>;
   readonly health: Client<HealthDefinition>;
   close(): void;
 }
@@ -33,6 +37,8 @@ export function createClients(options: {
     verify: createClient(VerifyServiceDefinition, channel, everyCall),
     keys: createClient(KeyServiceDefinition, channel, everyCall),
     keyspaces: createClient(KeyspaceServiceDefinition, channel, everyCall),
+    policies: createClient(PolicyServiceDefinition, channel, everyCall),
+    owners: createClient(OwnerServiceDefinition, channel, everyCall),
     health: createClient(HealthDefinition, channel, everyCall),
     close: () => channel.close(),
   };

@@ -10,6 +10,7 @@ const VIOLATIONS_MAX = 20;
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const POLICY_ID = 'must be a policy id: `pol_` and 16 letters and digits';
 /** The underscore before what could be the body of a token. */
 const BODY_START = new RegExp(`_(?=[0-9A-Za-z]{${TOKEN_BODY_LENGTH}})`, 'g');
 
@@ -28,6 +29,8 @@ export interface TextBounds {
   readonly pattern?: RegExp;
   /** What the pattern means, for people. */
   readonly shape?: string;
+  /** Says what else is wrong with a text, as the end of a sentence. */
+  readonly fault?: (value: string) => string | undefined;
 }
 
 /** Reads the fields of one request and collects all that is wrong with them, to be told at once. */
@@ -44,6 +47,9 @@ export interface Fields {
   ): readonly string[];
   keyId(field: string, value: string): string;
   keyspaceId(field: string, value: string): string;
+  policyId(field: string, value: string): string;
+  /** A list of ids of one kind without duplicates. */
+  ids(field: string, kind: 'policy', values: readonly string[], countMax: number): readonly string[];
   /** Empty, or a UUID. */
   requestId(value: string): string;
   /** A time before the year 10000, ms since 1970. */
@@ -99,6 +105,21 @@ export function readFields(): Fields {
       }
       return value;
     },
+    policyId(field, value) {
+      if (!isId('policy', value)) refuse(field, POLICY_ID);
+      return value;
+    },
+    ids(field, kind, values, countMax) {
+      const unique = [...new Set(values)];
+      if (unique.length > countMax) {
+        refuse(field, `must have at most ${countMax} entries, has ${unique.length}`);
+        return [];
+      }
+      values.forEach((value, index) => {
+        if (!isId(kind, value)) refuse(`${field}[${index}]`, POLICY_ID);
+      });
+      return unique;
+    },
     requestId(value) {
       if (value !== '' && !UUID.test(value)) refuse('request_id', 'must be a UUID, or empty');
       return value;
@@ -140,7 +161,7 @@ export function readFields(): Fields {
 /** What is wrong with a text, or undefined. */
 export function textFault(
   value: string,
-  { max, required, multiline, pattern, shape }: TextBounds,
+  { max, required, multiline, pattern, shape, fault }: TextBounds,
 ): string | undefined {
   if (value === '') return required === true ? 'must not be empty' : undefined;
   if (isLongerThan(value, max)) return `must have at most ${max} characters`;
@@ -149,7 +170,7 @@ export function textFault(
   // Whoever pastes a token into a name or a note has leaked it; it must not be kept.
   if (holdsToken(value)) return 'must not hold a token';
   if (pattern !== undefined && !pattern.test(value)) return `must be ${shape ?? String(pattern)}`;
-  return undefined;
+  return fault?.(value);
 }
 
 /** Whether a text has more than `max` characters (code points). */

@@ -1,21 +1,14 @@
-import { keyState, type KeyAttributes, type KeyRecord, type ResourceAccess } from '../../../core/key.ts';
-import { GRANTED_SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
+import { keyState, type KeyAttributes, type KeyRecord } from '../../../core/key.ts';
+import { POLICIES_MAX } from '../../../core/policy.ts';
 import { tokenHint } from '../../../core/token.ts';
-import {
-  KeyState,
-  type Key,
-  type ResourceAccess as ResourceAccessMessage,
-} from '../../../proto/gen/latchkey/v1/key.ts';
+import { KeyState, type Key } from '../../../proto/gen/latchkey/v1/key.ts';
 import { formatEtag } from '../../lifecycle/key-rules.ts';
 import type { Fields } from './fields.ts';
+import { readRule, toRules } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
 export const OWNER_ID_MAX = 256;
-export const RESOURCE_ID_MAX = 256;
-export const TAG_MAX = 64;
-export const SCOPE_MAX = 128;
-const METADATA_BYTES_MAX = 4096;
-const METADATA_NAME_MAX = 64;
+export const DISPLAY_NAME_MAX = 128;
 
 const STATES = {
   ACTIVE: KeyState.KEY_STATE_ACTIVE,
@@ -26,20 +19,17 @@ const STATES = {
 
 /** The key that a list or an answer shows. */
 export function toKey(key: KeyRecord, nowMs: number): Key {
+  const [newest] = key.secrets;
   return {
+    ...toRules(key),
     id: key.id,
     keyspaceId: key.keyspaceId,
     displayName: key.displayName,
-    tokenHint: tokenHint(key.tokenPrefix, key.id, key.secrets[0]?.hint ?? ''),
+    tokenHint: newest?.imported === true ? '' : tokenHint(key.tokenPrefix, key.id, newest?.hint ?? ''),
     state: STATES[keyState(key, nowMs)],
     ownerId: key.ownerId,
-    scopes: [...key.scopes],
-    resourceAccess: toResourceAccess(key.resourceAccess),
-    restrictions: undefined,
-    policyIds: [],
+    policyIds: [...key.policyIds],
     limits: [],
-    metadata: new Map(Object.entries(key.metadata)),
-    tags: [...key.tags],
     expireTime: toTimestamp(key.expireTimeMs),
     createTime: toTimestamp(key.createTimeMs),
     updateTime: toTimestamp(key.updateTimeMs),
@@ -59,20 +49,17 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
   };
 }
 
-function toResourceAccess(access: ResourceAccess): ResourceAccessMessage {
-  return access.type === 'ALL'
-    ? { access: { $case: 'all', value: {} } }
-    : { access: { $case: 'listed', value: { ids: [...access.ids] } } };
-}
-
 /** The attributes of a new key, but its expiry. */
 export function readAttributes(fields: Fields, key: Key): Omit<KeyAttributes, 'expireTimeMs'> {
-  refuseRules(fields, key);
+  // What the contract has and this version cannot honour must not be lost in silence.
+  if (key.limits.length > 0) fields.unsupported('key.limits');
   return {
     displayName: readAttribute.displayName(fields, key),
     ownerId: readAttribute.ownerId(fields, key),
+    policyIds: readAttribute.policyIds(fields, key),
     scopes: readAttribute.scopes(fields, key),
     resourceAccess: readAttribute.resourceAccess(fields, key),
+    restrictions: readAttribute.restrictions(fields, key),
     metadata: readAttribute.metadata(fields, key),
     tags: readAttribute.tags(fields, key),
   };
@@ -82,14 +69,14 @@ export function readAttributes(fields: Fields, key: Key): Omit<KeyAttributes, 'e
 const UPDATABLE = {
   display_name: 'displayName',
   owner_id: 'ownerId',
+  policy_ids: 'policyIds',
   scopes: 'scopes',
   resource_access: 'resourceAccess',
+  restrictions: 'restrictions',
   metadata: 'metadata',
   tags: 'tags',
   expire_time: 'expireTimeMs',
 } as const satisfies Record<string, keyof KeyAttributes>;
-
-const NOT_YET_UPDATABLE: readonly string[] = ['restrictions', 'policy_ids', 'limits'];
 
 /** The new values of the fields that an update mask names. */
 export function readChange(
@@ -97,7 +84,7 @@ export function readChange(
   key: Key,
   mask: readonly string[] | undefined,
 ): Partial<KeyAttributes> {
-  const paths = readMask(fields, mask, Object.keys(UPDATABLE), NOT_YET_UPDATABLE);
+  const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['limits']);
   const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
   return Object.fromEntries(
     attributes.map((attribute) => [attribute, readAttribute[attribute](fields, key)]),
@@ -130,50 +117,13 @@ export function readMask(
 /** How each attribute is read from a message. */
 const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key: Key) => KeyAttributes[A] } =
   {
-    displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: 128 }),
+    displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: DISPLAY_NAME_MAX }),
     ownerId: (fields, key) => fields.text('key.owner_id', key.ownerId, { max: OWNER_ID_MAX }),
-    scopes: (fields, key) =>
-      fields.texts('key.scopes', key.scopes, {
-        countMax: 256,
-        max: SCOPE_MAX,
-        pattern: GRANTED_SCOPE_PATTERN,
-        shape: 'made of A-Z a-z 0-9 _ - . / : with a wildcard `*` only as the last character',
-      }),
-    resourceAccess: (fields, { resourceAccess }) => {
-      if (resourceAccess === undefined) return { type: 'ALL' };
-      const field = 'key.resource_access';
-      const { access } = resourceAccess;
-      if (access === undefined) fields.refuse(field, 'must be one of all and listed');
-      if (access?.$case !== 'listed') return { type: 'ALL' };
-      const ids = fields.texts(`${field}.listed.ids`, access.value.ids, {
-        countMax: 1000,
-        max: RESOURCE_ID_MAX,
-      });
-      if (ids.length === 0) fields.refuse(`${field}.listed.ids`, 'must have at least one entry');
-      return { type: 'LISTED', ids };
-    },
-    metadata: (fields, { metadata }) => {
-      if (metadata.size > 64)
-        fields.refuse('key.metadata', `must have at most 64 entries, has ${metadata.size}`);
-      let bytes = 0;
-      for (const [name, value] of metadata) {
-        bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
-        if (bytes > METADATA_BYTES_MAX) break;
-        fields.text('key.metadata', name, { max: METADATA_NAME_MAX, required: true });
-        fields.text('key.metadata', value, { max: METADATA_BYTES_MAX, multiline: true });
-      }
-      if (bytes > METADATA_BYTES_MAX) {
-        fields.refuse('key.metadata', `must have at most ${METADATA_BYTES_MAX} bytes of names and values`);
-      }
-      return Object.fromEntries(metadata);
-    },
-    tags: (fields, key) => fields.texts('key.tags', key.tags, { countMax: 32, max: TAG_MAX }),
+    policyIds: (fields, key) => fields.ids('key.policy_ids', 'policy', key.policyIds, POLICIES_MAX),
+    scopes: (fields, key) => readRule.scopes(fields, 'key', key),
+    resourceAccess: (fields, key) => readRule.resourceAccess(fields, 'key', key),
+    restrictions: (fields, key) => readRule.restrictions(fields, 'key', key),
+    metadata: (fields, key) => readRule.metadata(fields, 'key', key),
+    tags: (fields, key) => readRule.tags(fields, 'key', key),
     expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,
   };
-
-/** What the contract has and this version cannot honour must not be lost in silence. */
-function refuseRules(fields: Fields, { restrictions, policyIds, limits }: Key): void {
-  if (restrictions !== undefined) fields.unsupported('key.restrictions');
-  if (policyIds.length > 0) fields.unsupported('key.policy_ids');
-  if (limits.length > 0) fields.unsupported('key.limits');
-}

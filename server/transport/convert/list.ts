@@ -2,12 +2,15 @@ import type { KeyState as State } from '../../../core/key.ts';
 import { KeyState } from '../../../proto/gen/latchkey/v1/key.ts';
 import {
   AccessType,
+  type BatchRevokeKeysRequest,
   type ListKeysFilter,
   type ListKeysRequest as Message,
 } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import type { ListKeysRequest } from '../../lifecycle/list-keys.ts';
+import type { KeyChoice } from '../../lifecycle/ports.ts';
 import type { Fields } from './fields.ts';
-import { OWNER_ID_MAX, RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './key.ts';
+import { OWNER_ID_MAX } from './key.ts';
+import { API_NAME_MAX, RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './rules.ts';
 
 export const PAGE_TOKEN_MAX = 4096;
 
@@ -43,8 +46,6 @@ function readFilter(fields: Fields, filter: ListKeysFilter | undefined): ListKey
     value === undefined || value === '' ? undefined : fields.text(`filter.${name}`, value, { max });
 
   if (filter !== undefined) {
-    if (filter.policyId !== '') fields.unsupported('filter.policy_id');
-    if (filter.api !== '') fields.unsupported('filter.api');
     if (filter.lastUsedBefore !== undefined) fields.unsupported('filter.last_used_before');
     if (filter.states.length > 8) fields.refuse('filter.states', 'must have at most 8 entries');
     if (!ACCESS_TYPES.has(filter.accessType)) fields.refuse('filter.access_type', 'is not an access type');
@@ -59,13 +60,39 @@ function readFilter(fields: Fields, filter: ListKeysFilter | undefined): ListKey
     accessType: ACCESS_TYPES.get(filter?.accessType ?? AccessType.ACCESS_TYPE_UNSPECIFIED),
     resource: optional('resource', filter?.resource, RESOURCE_ID_MAX),
     ownerId: optional('owner_id', filter?.ownerId, OWNER_ID_MAX),
+    policyId:
+      filter === undefined || filter.policyId === ''
+        ? undefined
+        : fields.policyId('filter.policy_id', filter.policyId),
     tag: optional('tag', filter?.tag, TAG_MAX),
     scope: optional('scope', filter?.scope, SCOPE_MAX),
+    api: optional('api', filter?.api, API_NAME_MAX),
     search: optional('search', filter?.search, 128),
     expiresBeforeMs: fields.time('filter.expires_before', filter?.expiresBefore),
     createdAfterMs: fields.time('filter.created_after', filter?.createdAfter),
     showDeleted: filter?.showDeleted ?? false,
   };
+}
+
+/** Which keys to revoke. A choice without any condition would be a whole keyspace, by mistake. */
+export function readChoice(fields: Fields, message: BatchRevokeKeysRequest): KeyChoice {
+  const optional = (name: string, value: string, max: number): string | undefined =>
+    value === '' ? undefined : fields.text(name, value, { max });
+  const choice = {
+    keyspaceId: fields.keyspaceId('keyspace_id', message.keyspaceId),
+    ownerId: optional('owner_id', message.ownerId, OWNER_ID_MAX),
+    policyId: message.policyId === '' ? undefined : fields.policyId('policy_id', message.policyId),
+    tag: optional('tag', message.tag, TAG_MAX),
+    createdBeforeMs: fields.time('created_before', message.createdBefore),
+  };
+  const { keyspaceId: _, ...conditions } = choice;
+  if (Object.values(conditions).every((condition) => condition === undefined)) {
+    fields.refuse(
+      'created_before',
+      'one of owner_id, policy_id, tag and created_before is required; for all keys of a keyspace give the present time',
+    );
+  }
+  return choice;
 }
 
 function readStates(fields: Fields, states: readonly number[]): readonly State[] {

@@ -2,11 +2,13 @@ import { invalidFields, unsupportedFields, type Fault, type FieldViolation } fro
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
+import { parseScopeQuery, type ScopeQueryResult } from '../../../core/patterns/scope-query.ts';
 import { formatRevision, isSameRevision, parseRevision, type Revision } from '../../../core/revision.ts';
 import type { Snapshot } from '../../../core/snapshot.ts';
 import { readToken } from '../../../core/token.ts';
-import type { Verdict } from '../../../core/verdict.ts';
+import type { ClientRefusal, Verdict } from '../../../core/verdict.ts';
 import {
+  ClientRefusal as ClientRefusalCode,
   Verdict as VerdictCode,
   type VerifiedKey,
   type VerifyRequest,
@@ -14,24 +16,32 @@ import {
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Outcome, Verification } from '../../verification/verifier.ts';
 import { holdsToken, isLongerThan } from './fields.ts';
-import { RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './key.ts';
+import { RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
 /**
  * One verification out of its message. It is on the way of every call, so it looks at each field in place instead of
  * collecting; only a fault costs more.
  *
+ * @param parseQuery how a scope query is read; services ask the same ones over and over, so the way of a verification remembers them
  * @throws Fault INVALID_FIELD with every violation
  */
-export function readVerification(message: VerifyRequest): Verification {
+export function readVerification(
+  message: VerifyRequest,
+  parseQuery: (text: string) => ScopeQueryResult = parseScopeQuery,
+): Verification {
   const minRevision = message.minRevision === '' ? undefined : parseRevision(message.minRevision);
-  const violations = findViolations(message, minRevision);
+  const scopeQuery = message.scopeQuery === '' ? undefined : parseQuery(message.scopeQuery);
+  const violations = findViolations(message, minRevision, scopeQuery);
   if (violations !== undefined) throw refusalOf(violations, message);
   return {
     token: readToken(message.token),
     keyspaceId: message.keyspaceId,
+    operation: message.operation,
     resource: message.resource,
     scopes: message.scopes,
+    scopeQuery: scopeQuery?.ok === true ? scopeQuery.query : undefined,
+    client: message.client,
     minRevision,
   };
 }
@@ -39,6 +49,7 @@ export function readVerification(message: VerifyRequest): Verification {
 function findViolations(
   message: VerifyRequest,
   minRevision: Revision | undefined,
+  scopeQuery: ScopeQueryResult | undefined,
 ): FieldViolation[] | undefined {
   let violations: FieldViolation[] | undefined;
   const refuse = (field: string, description: string): void => {
@@ -68,7 +79,12 @@ function findViolations(
   if (message.minRevision !== '' && minRevision === undefined) {
     refuse('min_revision', 'must be a revision that Latchkey returned');
   }
-  if (message.scopeQuery !== '') refuse('scope_query', 'it is not yet supported; use scopes');
+  if (scopeQuery?.ok === false) {
+    const { position, message: what } = scopeQuery;
+    refuse('scope_query', `character ${position}: ${what}`);
+    // It is told back in part, and in `missing_scopes`.
+  } else if (scopeQuery !== undefined && holdsToken(message.scopeQuery))
+    refuse('scope_query', 'must not hold a token');
   if (message.charges.length > 0) refuse('charges', 'it is not yet supported');
   if (operation !== undefined) {
     bound('operation.api', operation.api, 128);
@@ -86,9 +102,10 @@ function findViolations(
 }
 
 /** NOT_YET_SUPPORTED, if nothing else was wrong. */
-function refusalOf(violations: readonly FieldViolation[], { scopeQuery, charges }: VerifyRequest): Fault {
-  const unsupportedCount = Number(scopeQuery !== '') + Number(charges.length > 0);
-  return violations.length === unsupportedCount ? unsupportedFields(violations) : invalidFields(violations);
+function refusalOf(violations: readonly FieldViolation[], { charges }: VerifyRequest): Fault {
+  return violations.length === Number(charges.length > 0)
+    ? unsupportedFields(violations)
+    : invalidFields(violations);
 }
 
 const VERDICT_CODES: Readonly<Record<Verdict, VerdictCode>> = {
@@ -108,6 +125,15 @@ const VERDICT_CODES: Readonly<Record<Verdict, VerdictCode>> = {
   CREDITS_EXHAUSTED: VerdictCode.VERDICT_CREDITS_EXHAUSTED,
 };
 
+const CLIENT_REFUSAL_CODES: Readonly<Record<ClientRefusal, ClientRefusalCode>> = {
+  IP_MISSING: ClientRefusalCode.CLIENT_REFUSAL_IP_MISSING,
+  IP_NOT_ALLOWED: ClientRefusalCode.CLIENT_REFUSAL_IP_NOT_ALLOWED,
+  APPLICATION_MISSING: ClientRefusalCode.CLIENT_REFUSAL_APPLICATION_MISSING,
+  REFERRER_NOT_ALLOWED: ClientRefusalCode.CLIENT_REFUSAL_REFERRER_NOT_ALLOWED,
+  ANDROID_APP_NOT_ALLOWED: ClientRefusalCode.CLIENT_REFUSAL_ANDROID_APP_NOT_ALLOWED,
+  IOS_APP_NOT_ALLOWED: ClientRefusalCode.CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED,
+};
+
 /** What is told of a key, by its snapshot: made once, and gone with the snapshot. */
 const verifiedKeys = new WeakMap<Snapshot, VerifiedKey>();
 
@@ -119,7 +145,7 @@ const validResponses = new WeakMap<
 
 /** One object for as long as what it tells is the same: whoever encodes it may do so once. Not to be changed. */
 export function toVerifyResponse(
-  { verdict, snapshot, missingScopes }: Outcome,
+  { verdict, snapshot, missingScopes, clientRefusal }: Outcome,
   revision: Revision,
 ): Readonly<VerifyResponse> {
   const remembering = verdict === 'VALID' ? snapshot : undefined;
@@ -133,6 +159,10 @@ export function toVerifyResponse(
     missingScopes: missingScopes as string[],
     retryAfter: undefined,
     revision: formatRevision(revision),
+    clientRefusal:
+      clientRefusal === undefined
+        ? ClientRefusalCode.CLIENT_REFUSAL_UNSPECIFIED
+        : CLIENT_REFUSAL_CODES[clientRefusal],
   };
   if (remembering !== undefined) validResponses.set(remembering, { revision, response });
   return response;
@@ -141,17 +171,17 @@ export function toVerifyResponse(
 function toVerifiedKey(snapshot: Snapshot): VerifiedKey {
   let verified = verifiedKeys.get(snapshot);
   if (verified === undefined) {
-    const { key } = snapshot;
+    const { key, rules } = snapshot;
     verified = {
       id: key.id,
       keyspaceId: key.keyspaceId,
       ownerId: key.ownerId,
       displayName: key.displayName,
-      scopes: [...key.scopes],
-      metadata: new Map(Object.entries(key.metadata)),
-      policyIds: [],
+      scopes: [...rules.scopes],
+      metadata: new Map(Object.entries(rules.metadata)),
+      policyIds: [...key.policyIds],
       expireTime: toTimestamp(key.expireTimeMs),
-      tags: [...key.tags],
+      tags: [...rules.tags],
     };
     verifiedKeys.set(snapshot, verified);
   }

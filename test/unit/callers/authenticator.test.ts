@@ -8,7 +8,7 @@ import { createAuthenticator, type Authenticator } from '../../../server/callers
 import type { Caller } from '../../../server/callers/caller.ts';
 import { createVerifier } from '../../../server/verification/verifier.ts';
 import { issueKey, secretOf } from '../support/issue-key.ts';
-import { snapshotWorld } from '../support/snapshot-world.ts';
+import { memoryOnly, snapshotWorld } from '../support/snapshot-world.ts';
 
 const NOW_MS = Date.UTC(2025, 5, 1);
 
@@ -195,7 +195,7 @@ describe('a caller who was known', () => {
     const recall = () => (world.current === undefined ? undefined : compileSnapshot(world.current));
     const authenticator = createAuthenticator({
       verifier: createVerifier({
-        snapshots: { recall, load: () => Promise.reject(new Error('memory suffices')) },
+        snapshots: memoryOnly(recall),
         nowMs: () => world.now,
       }),
     });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ROOT_KEYSPACE_ID, type ResourceAccess } from '../../../core/key.ts';
+import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
+import type { ResourceAccess } from '../../../core/rules.ts';
 import { compileSnapshot } from '../../../core/snapshot.ts';
 import { CALLER_SCOPES } from '../../../server/callers/access.ts';
 import { callerOf, requireReach, requireScope, type Caller } from '../../../server/callers/caller.ts';

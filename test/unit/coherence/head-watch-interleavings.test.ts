@@ -4,6 +4,7 @@ import { createHeadWatch } from '../../../server/coherence/head-watch.ts';
 import type { Revision } from '../../../core/revision.ts';
 import { captureLogger } from '../../support/capture-logger.ts';
 import { createTestClock } from '../../support/test-clock.ts';
+import { nameOf } from '../support/watch-under-test.ts';
 
 /**
  * The watch against a model of the truth: a change log that this process and others write to, polls that read it at
@@ -41,8 +42,8 @@ function createModel() {
 
   const watch = createHeadWatch({
     memory: {
-      evict(keyId) {
-        const change = log.find(({ seq }) => `key_${seq}` === keyId);
+      forget(forgotten) {
+        const change = log.find(({ seq }) => `key_${seq}` === nameOf(forgotten));
         if (change !== undefined) change.isApplied = true;
       },
       clear() {
@@ -90,7 +91,7 @@ function createModel() {
       const [change] = unpublished.splice(which % Math.max(1, unpublished.length), 1);
       if (change === undefined) return;
       const { seq } = change;
-      watch.publish([{ kind: 'key', keyId: `key_${seq}` }], isLost ? undefined : { shard: 0, seq });
+      watch.publish([{ kind: 'key', id: `key_${seq}` }], isLost ? undefined : { shard: 0, seq });
     },
     reachDatabase() {
       const [poll] = polls;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Change } from '../../../server/coherence/coherence.ts';
+import type { Change } from '../../../core/change.ts';
 import { MAX_STALENESS_MS, POLL_MS, watchUnderTest } from '../support/watch-under-test.ts';
 
 const at = (seq: number) => ({ shard: 0, seq });
-const key = (keyId: string): Change[] => [{ kind: 'key', keyId }];
+const key = (keyId: string): Change[] => [{ kind: 'key', id: keyId }];
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -242,11 +242,20 @@ describe('a change of our own', () => {
     expect(forgotten).toEqual(['key_a']);
   });
 
-  test('to everything is applied, too', async () => {
+  test('of every kind is applied, in order', async () => {
     const { startAt, watch, forgotten } = watchUnderTest();
     await startAt(5);
-    watch.publish([...key('key_a'), { kind: 'everything' }], at(6));
-    expect(forgotten).toEqual(['key_a', '*']);
+    watch.publish(
+      [
+        ...key('key_a'),
+        { kind: 'policy', id: 'pol_a' },
+        { kind: 'owner', keyspaceId: 'ks_a', id: 'ann' },
+        { kind: 'keyspace', id: 'ks_a' },
+        { kind: 'imports' },
+      ],
+      at(6),
+    );
+    expect(forgotten).toEqual(['key_a', 'pol_a', 'ann', 'ks_a', 'imports']);
   });
 
   test('published out of order is covered only when all before it are', async () => {

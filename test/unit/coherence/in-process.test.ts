@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
+import type { Change } from '../../../core/change.ts';
 import { createInProcessCoherence } from '../../../server/coherence/in-process.ts';
+import { nameOf } from '../support/watch-under-test.ts';
 
 const at = (seq: number) => ({ shard: 0, seq });
 
 function inProcess(seq: number) {
   const forgotten: string[] = [];
   const memory = {
-    evict: (keyId: string) => void forgotten.push(keyId),
+    forget: (change: Change) => void forgotten.push(nameOf(change)),
     clear: () => void forgotten.push('*'),
   };
   return { coherence: createInProcessCoherence({ memory, head: at(seq) }), forgotten };
@@ -29,25 +31,34 @@ test('the head that was found is covered, and nothing after it', () => {
 test('a change is applied before it is covered', () => {
   const seen: boolean[] = [];
   const coherence = createInProcessCoherence({
-    memory: { evict: () => void seen.push(coherence.covers(at(8))), clear: () => {} },
+    memory: { forget: () => void seen.push(coherence.covers(at(8))), clear: () => {} },
     head: at(7),
   });
-  coherence.publish([{ kind: 'key', keyId: 'key_a' }], at(8));
+  coherence.publish([{ kind: 'key', id: 'key_a' }], at(8));
   expect(seen).toEqual([false]);
   expect(coherence.covers(at(8))).toBe(true);
 });
 
-test('changes are applied in order, keys by themselves and everything at once', () => {
+test('changes of every kind are applied in order', () => {
   const { coherence, forgotten } = inProcess(7);
-  coherence.publish([{ kind: 'key', keyId: 'key_a' }, { kind: 'everything' }], at(8));
-  coherence.publish([{ kind: 'key', keyId: 'key_b' }], at(9));
-  expect(forgotten).toEqual(['key_a', '*', 'key_b']);
+  coherence.publish(
+    [
+      { kind: 'key', id: 'key_a' },
+      { kind: 'policy', id: 'pol_a' },
+      { kind: 'owner', keyspaceId: 'ks_a', id: 'ann' },
+      { kind: 'keyspace', id: 'ks_a' },
+      { kind: 'imports' },
+    ],
+    at(8),
+  );
+  coherence.publish([{ kind: 'key', id: 'key_b' }], at(9));
+  expect(forgotten).toEqual(['key_a', 'pol_a', 'ann', 'ks_a', 'imports', 'key_b']);
   expect(coherence.revision()).toEqual(at(9));
 });
 
 test('a change whose fate is unknown is applied, and the head stays', () => {
   const { coherence, forgotten } = inProcess(7);
-  coherence.publish([{ kind: 'key', keyId: 'key_a' }], undefined);
+  coherence.publish([{ kind: 'key', id: 'key_a' }], undefined);
   expect(forgotten).toEqual(['key_a']);
   expect(coherence.revision()).toEqual(at(7));
 });

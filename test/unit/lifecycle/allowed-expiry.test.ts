@@ -20,6 +20,7 @@ function keyspace(
     defaultTtlMs,
     maxTtlMs,
     requireExpiry,
+    apis: [],
     createTimeMs: CREATE_TIME_MS,
     updateTimeMs: CREATE_TIME_MS,
     version: 1,

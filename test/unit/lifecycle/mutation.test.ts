@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../core/fault.ts';
 import type { Caller } from '../../../server/callers/caller.ts';
-import type { Change } from '../../../server/coherence/coherence.ts';
+import type { Change } from '../../../core/change.ts';
 import type { Revision } from '../../../core/revision.ts';
 import type { AuditEvent } from '../../../server/audit/audit-event.ts';
 import { createMutate, type Effect, type MutationRequest } from '../../../server/lifecycle/mutation.ts';
@@ -93,7 +93,7 @@ function callerNamed(keyId: string): Caller {
 }
 
 const { key, token } = issueKey();
-const CHANGES: readonly Change[] = [{ kind: 'key', keyId: key.id }];
+const CHANGES: readonly Change[] = [{ kind: 'key', id: key.id }];
 
 function request(change: Partial<MutationRequest> & Record<string, unknown> = {}): MutationRequest {
   return { caller: callerNamed('key_caller'), requestId: '', ...change };

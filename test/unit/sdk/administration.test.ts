@@ -1,10 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { KeyState } from '../../../proto/gen/latchkey/v1/key.ts';
-import type { ListKeysRequest } from '../../../proto/gen/latchkey/v1/key_service.ts';
+import { KeyView, type ListKeysRequest } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import type { ListKeyspacesRequest } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { KeysFate, type ListOwnersRequest } from '../../../proto/gen/latchkey/v1/owner_service.ts';
+import type { ListPoliciesRequest } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import {
   keyMessage,
   keyspaceMessage,
+  ownerMessage,
+  policyMessage,
   startFakeLatchkey,
   type Answers,
   type FakeLatchkey,
@@ -18,6 +22,12 @@ const CHANGE = { etag: '7', requestId: REQUEST_ID };
 let fake: FakeLatchkey;
 afterEach(() => fake.stop());
 
+const COUNTS = { active: 1n, disabled: 2n, revoked: 3n, expired: 4n };
+const COUNTED = { active: 1, disabled: 2, revoked: 3, expired: 4 };
+
+const isPreview = (request: unknown): boolean =>
+  (request as { readonly validateOnly?: boolean }).validateOnly === true;
+
 /** Answers every change of a key, and keeps the request. */
 function recording(requests: [name: string, request: unknown][]): Answers {
   const record = (name: string) => (request: unknown) => {
@@ -25,9 +35,17 @@ function recording(requests: [name: string, request: unknown][]): Answers {
     return Promise.resolve({
       key: keyMessage({ state: KeyState.KEY_STATE_DISABLED }),
       keyspace: keyspaceMessage(),
+      policy: policyMessage(),
+      owner: ownerMessage(),
+      keys: COUNTS,
+      keyCount: 3n,
+      effective: { resourceAccess: { access: { $case: 'all' as const, value: {} } }, ownerSuspended: true },
+      results: [{ id: 'key_2', alreadyImported: true }],
+      count: 250n,
+      sampleIds: ['key_1'],
       token: 'the token',
       revision: '0.5',
-      effectiveTime: TIME,
+      effectiveTime: isPreview(request) ? undefined : TIME,
     });
   };
   return {
@@ -44,6 +62,19 @@ function recording(requests: [name: string, request: unknown][]): Answers {
     getKeyspace: record('getKeyspace'),
     updateKeyspace: record('updateKeyspace'),
     deleteKeyspace: record('deleteKeyspace'),
+    batchRevokeKeys: record('batchRevokeKeys'),
+    importKeys: record('importKeys'),
+    reportLeakedKey: record('reportLeakedKey'),
+    createPolicy: record('createPolicy'),
+    getPolicy: record('getPolicy'),
+    updatePolicy: record('updatePolicy'),
+    deletePolicy: record('deletePolicy'),
+    createOwner: record('createOwner'),
+    getOwner: record('getOwner'),
+    updateOwner: record('updateOwner'),
+    suspendOwner: record('suspendOwner'),
+    resumeOwner: record('resumeOwner'),
+    deleteOwner: record('deleteOwner'),
   };
 }
 
@@ -97,6 +128,72 @@ describe('keys', () => {
       ['lookupKey', { by: { $case: 'token', value: 'a token' } }],
       ['lookupKey', { by: { $case: 'prefix', value: 'acme_1' } }],
     ]);
+  });
+
+  it('reads a key with the rules in effect', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const { key, effective } = await fake.client.keys.getEffective(ID);
+    expect(key.id).toBe(keyMessage().id);
+    expect(effective).toMatchObject({ resourceAccess: 'ALL', ownerSuspended: true });
+    await fake.client.keys.get(ID);
+    expect(requests).toMatchObject([
+      ['getKey', { id: ID, view: KeyView.KEY_VIEW_EFFECTIVE }],
+      ['getKey', { id: ID, view: KeyView.KEY_VIEW_UNSPECIFIED }],
+    ]);
+  });
+
+  it('revokes the keys of a choice, or only looks at them', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const { keys } = fake.client;
+    const revoked = { count: 250, sampleIds: ['key_1'], revision: '0.5' };
+    const choice = { keyspaceId: 'ks_1', policyId: 'pol_1' };
+    expect(await keys.batchRevoke(choice, { validateOnly: true })).toEqual({
+      ...revoked,
+      effectiveTime: null,
+    });
+    const options = { reason: 'off-boarded', note: 'contract ended', requestId: REQUEST_ID };
+    expect(await keys.batchRevoke(choice, options)).toEqual({ ...revoked, effectiveTime: TIME });
+    expect(requests).toMatchObject([
+      ['batchRevokeKeys', { ...choice, validateOnly: true, createdBefore: undefined }],
+      ['batchRevokeKeys', { ...choice, ...options, validateOnly: false }],
+    ]);
+  });
+
+  it('imports keys by their digests, and refuses an answer that says too little', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const { keys } = fake.client;
+    const entry = { sha256: 'ab'.repeat(32), displayName: 'old' };
+    expect(await keys.import('ks_1', [entry], { requestId: REQUEST_ID })).toEqual({
+      results: [{ imported: true, id: 'key_2', alreadyImported: true }],
+      revision: '0.5',
+    });
+    expect(requests).toMatchObject([
+      [
+        'importKeys',
+        {
+          keyspaceId: 'ks_1',
+          keys: [{ sha256: entry.sha256, key: { displayName: 'old', keyspaceId: '' } }],
+          requestId: REQUEST_ID,
+        },
+      ],
+    ]);
+    await expect(keys.import('ks_1', [entry, entry])).rejects.toMatchObject({
+      reason: 'UNEXPECTED_RESPONSE',
+    });
+  });
+
+  it('reports a token that leaked', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const options = { note: 'in a gist', requestId: REQUEST_ID };
+    expect(await fake.client.keys.reportLeaked('a token', options)).toMatchObject({
+      key: { id: keyMessage().id },
+      effectiveTime: TIME,
+    });
+    expect(requests).toMatchObject([['reportLeakedKey', { token: 'a token', ...options }]]);
   });
 
   it('refuses a change of nothing without a call', async () => {
@@ -174,9 +271,10 @@ describe('keyspaces', () => {
       await keyspaces.create({ slug: 's', tokenPrefix: 'p', defaultTtlMs: 1000 }, { requestId: REQUEST_ID }),
     ).toMatchObject(changed);
     expect(await keyspaces.get('ks_1')).toMatchObject({ id });
-    expect(await keyspaces.update('ks_1', { maxTtlMs: null, requireExpiry: false }, CHANGE)).toMatchObject(
-      changed,
-    );
+    expect(await keyspaces.update('ks_1', { maxTtlMs: null, requireExpiry: false }, CHANGE)).toMatchObject({
+      ...changed,
+      effectiveTime: TIME,
+    });
     expect(await keyspaces.delete('ks_1', CHANGE)).toEqual({ revision: '0.5' });
     expect(requests).toMatchObject([
       [
@@ -216,5 +314,160 @@ describe('keyspaces', () => {
     for await (const { slug } of keyspaces.listAll()) slugs.push(slug);
     expect(slugs).toEqual(['page-', 'page-next']);
     expect(requests.map(({ pageSize }) => pageSize)).toEqual([1, 250, 250]);
+  });
+});
+
+describe('policies', () => {
+  it('sends each call to its RPC', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const { policies } = fake.client;
+    const { id } = policyMessage();
+    const changed = { policy: { id, displayName: 'partner' }, revision: '0.5' };
+
+    const policy = { keyspaceId: 'ks_1', displayName: 'partner', scopes: ['orders:read'] };
+    expect(await policies.create(policy, { requestId: REQUEST_ID })).toMatchObject(changed);
+    expect(await policies.get('pol_1')).toMatchObject({ id, keyCount: 3 });
+    expect(await policies.update('pol_1', { tags: ['x'], resourceAccess: null }, CHANGE)).toMatchObject({
+      ...changed,
+      effectiveTime: TIME,
+    });
+    expect(await policies.delete('pol_1', CHANGE)).toEqual({ revision: '0.5' });
+    expect(requests).toMatchObject([
+      ['createPolicy', { policy, requestId: REQUEST_ID }],
+      ['getPolicy', { id: 'pol_1' }],
+      [
+        'updatePolicy',
+        {
+          policy: { id: 'pol_1', etag: '7', tags: ['x'] },
+          updateMask: ['tags', 'resource_access'],
+          requestId: REQUEST_ID,
+        },
+      ],
+      ['deletePolicy', { id: 'pol_1', etag: '7', requestId: REQUEST_ID }],
+    ]);
+  });
+
+  it('lists them in pages, or whole', async () => {
+    const requests: ListPoliciesRequest[] = [];
+    fake = await startFakeLatchkey({
+      listPolicies(request) {
+        requests.push(request);
+        return Promise.resolve({
+          policies: [policyMessage({ displayName: `page-${request.pageToken}` })],
+          nextPageToken: request.pageToken === '' ? 'next' : '',
+        });
+      },
+    });
+    const { policies } = fake.client;
+    expect(await policies.list({ keyspaceId: 'ks_1', pageSize: 1 })).toMatchObject({
+      policies: [{ displayName: 'page-' }],
+      nextPageToken: 'next',
+    });
+    const names: string[] = [];
+    for await (const { displayName } of policies.listAll({ keyspaceId: 'ks_1' })) names.push(displayName);
+    expect(names).toEqual(['page-', 'page-next']);
+    expect(requests.map(({ pageSize }) => pageSize)).toEqual([1, 250, 250]);
+    expect(requests.every(({ keyspaceId }) => keyspaceId === 'ks_1')).toBe(true);
+  });
+});
+
+describe('owners', () => {
+  const OWNER = { keyspaceId: 'ks_1', id: 'acme' };
+  const TARGET = { ...OWNER, etag: '7', requestId: REQUEST_ID };
+
+  it('sends each call to its RPC', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const { owners } = fake.client;
+    const changed = { owner: { id: 'acme' }, revision: '0.5' };
+
+    const created = { ...OWNER, displayName: 'Acme', metadata: { crm: '17' } };
+    expect(await owners.create(created, { requestId: REQUEST_ID })).toMatchObject(changed);
+    expect(await owners.get(OWNER)).toMatchObject({ id: 'acme', keys: COUNTED });
+    expect(await owners.update(OWNER, { displayName: 'A' }, CHANGE)).toMatchObject(changed);
+    expect(
+      await owners.suspend(OWNER, { ...CHANGE, reason: 'unpaid', note: 'third reminder' }),
+    ).toMatchObject({ ...changed, keys: COUNTED, effectiveTime: TIME });
+    expect(await owners.resume(OWNER, CHANGE)).toMatchObject(changed);
+    expect(await owners.delete(OWNER, { ...CHANGE, keysFate: 'REVOKE' })).toEqual({
+      keys: COUNTED,
+      sampleIds: ['key_1'],
+      revision: '0.5',
+      effectiveTime: TIME,
+    });
+    expect(requests).toMatchObject([
+      [
+        'createOwner',
+        {
+          owner: { ...OWNER, displayName: 'Acme', metadata: new Map([['crm', '17']]) },
+          requestId: REQUEST_ID,
+        },
+      ],
+      ['getOwner', OWNER],
+      [
+        'updateOwner',
+        {
+          owner: { ...OWNER, displayName: 'A', etag: '7' },
+          updateMask: ['display_name'],
+          requestId: REQUEST_ID,
+        },
+      ],
+      ['suspendOwner', { ...TARGET, reason: 'unpaid', note: 'third reminder', validateOnly: false }],
+      ['resumeOwner', TARGET],
+      ['deleteOwner', { ...TARGET, keysFate: KeysFate.KEYS_FATE_REVOKE, validateOnly: false }],
+    ]);
+  });
+
+  it('shows what it would hit, and says that nothing took effect', async () => {
+    const requests: [string, unknown][] = [];
+    fake = await startFakeLatchkey(recording(requests));
+    const { owners } = fake.client;
+    expect(await owners.suspend(OWNER, { validateOnly: true })).toMatchObject({
+      keys: COUNTED,
+      effectiveTime: null,
+    });
+    expect(await owners.delete(OWNER, { validateOnly: true, keysFate: 'DETACH' })).toMatchObject({
+      sampleIds: ['key_1'],
+      effectiveTime: null,
+    });
+    expect(requests).toMatchObject([
+      ['suspendOwner', { validateOnly: true }],
+      ['deleteOwner', { validateOnly: true, keysFate: KeysFate.KEYS_FATE_DETACH }],
+    ]);
+  });
+
+  it('refuses an answer that does not say when a change took effect', async () => {
+    fake = await startFakeLatchkey({
+      suspendOwner: () => Promise.resolve({ owner: ownerMessage(), keys: COUNTS }),
+    });
+    await expect(fake.client.owners.suspend(OWNER)).rejects.toMatchObject({ reason: 'UNEXPECTED_RESPONSE' });
+  });
+
+  it('lists them in pages, or whole', async () => {
+    const requests: ListOwnersRequest[] = [];
+    fake = await startFakeLatchkey({
+      listOwners(request) {
+        requests.push(request);
+        return Promise.resolve({
+          owners: [ownerMessage({ id: `page-${request.pageToken}` })],
+          nextPageToken: request.pageToken === '' ? 'next' : '',
+        });
+      },
+    });
+    const { owners } = fake.client;
+    const query = { keyspaceId: 'ks_1', suspendedOnly: true };
+    expect(await owners.list({ ...query, pageSize: 1 })).toMatchObject({
+      owners: [{ id: 'page-' }],
+      nextPageToken: 'next',
+    });
+    const ids: string[] = [];
+    for await (const { id } of owners.listAll({ ...query, pageSize: undefined })) ids.push(id);
+    expect(ids).toEqual(['page-', 'page-next']);
+    expect(requests).toMatchObject([
+      { ...query, pageSize: 1 },
+      { ...query, pageSize: 250 },
+      { ...query, pageSize: 250 },
+    ]);
   });
 });

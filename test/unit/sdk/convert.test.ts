@@ -1,20 +1,39 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VERDICTS } from '../../../core/verdict.ts';
+import { CLIENT_REFUSALS, VERDICTS } from '../../../core/verdict.ts';
 import { Duration } from '../../../proto/gen/google/protobuf/duration.ts';
-import { KeyState } from '../../../proto/gen/latchkey/v1/key.ts';
-import { AccessType } from '../../../proto/gen/latchkey/v1/key_service.ts';
+import { KeyState, type Key } from '../../../proto/gen/latchkey/v1/key.ts';
 import {
+  AccessType,
+  EffectiveRules as EffectiveRulesMessage,
+  ImportKeysResult,
+} from '../../../proto/gen/latchkey/v1/key_service.ts';
+import type { Policy } from '../../../proto/gen/latchkey/v1/policy_service.ts';
+import {
+  ClientRefusal as ClientRefusalCode,
   Verdict as VerdictCode,
   VerifyRequest as VerifyRequestMessage,
   VerifyResponse,
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { fromDuration } from '../../../sdk/src/convert/from-duration.ts';
-import { fromKey, toChangedKey, toKeyFilter, toNewKey } from '../../../sdk/src/convert/key.ts';
+import { fieldMask } from '../../../sdk/src/convert/field-mask.ts';
+import {
+  fromImportResult,
+  fromKey,
+  toChangedKey,
+  toImportedKey,
+  toKeyChoice,
+  toKeyFilter,
+  toNewKey,
+} from '../../../sdk/src/convert/key.ts';
 import { fromKeyspace, toChangedKeyspace, toNewKeyspace } from '../../../sdk/src/convert/keyspace.ts';
+import { fromKeyCounts, fromOwner } from '../../../sdk/src/convert/owner.ts';
+import { fromPolicy, POLICY_PATHS, toChangedPolicy, toNewPolicy } from '../../../sdk/src/convert/policy.ts';
+import { fromEffectiveRules } from '../../../sdk/src/convert/rules.ts';
 import { toDuration, toTime } from '../../../sdk/src/convert/times.ts';
 import { toVerifyRequest, toVerifyResult } from '../../../sdk/src/convert/verify.ts';
-import { keyMessage, keyspaceMessage } from './fake-latchkey.ts';
+import type { Restrictions } from '../../../sdk/src/index.ts';
+import { keyMessage, keyspaceMessage, ownerMessage, policyMessage } from './fake-latchkey.ts';
 
 const UNEXPECTED = expect.objectContaining({ code: 'INTERNAL', reason: 'UNEXPECTED_RESPONSE' });
 const INVALID = expect.objectContaining({ code: 'INVALID_ARGUMENT', reason: 'INVALID_FIELD' });
@@ -49,6 +68,7 @@ describe('a request to verify', () => {
       operation: { api: 'orders', verb: undefined, path: '/a' },
       resource: 'store-1',
       scopes: ['a', 'b'],
+      scopeQuery: 'c OR d',
       client: { ip: '::1', referrer: undefined },
       checkOnly: true,
       minRevision: '0.1',
@@ -61,6 +81,7 @@ describe('a request to verify', () => {
         operation: { api: 'orders', verb: '', path: '/a' },
         resource: 'store-1',
         scopes: ['a', 'b'],
+        scopeQuery: 'c OR d',
         client: { ip: '::1' },
         checkOnly: true,
         minRevision: '0.1',
@@ -81,6 +102,7 @@ describe('the result of a verification', () => {
       scopes: ['a'],
       metadata: { plan: 'pro' },
       tags: ['x'],
+      policyIds: ['pol_1'],
       expireTime: TIME,
     };
     const response = VerifyResponse.fromPartial({
@@ -116,6 +138,23 @@ describe('the result of a verification', () => {
     });
   });
 
+  it.each(CLIENT_REFUSALS)('tells that the client is not allowed because of %s', (clientRefusal) => {
+    const response = VerifyResponse.fromPartial({
+      verdict: VerdictCode.VERDICT_CLIENT_NOT_ALLOWED,
+      clientRefusal: ClientRefusalCode[`CLIENT_REFUSAL_${clientRefusal}`],
+    });
+    expect(toVerifyResult(response)).toMatchObject({ verdict: 'CLIENT_NOT_ALLOWED', clientRefusal });
+  });
+
+  it('is a refusal also where its sub-reason is not known', () => {
+    const response = VerifyResponse.fromPartial({
+      verdict: VerdictCode.VERDICT_CLIENT_NOT_ALLOWED,
+      clientRefusal: 99 as ClientRefusalCode,
+    });
+    expect(toVerifyResult(response)).toMatchObject({ valid: false, verdict: 'CLIENT_NOT_ALLOWED' });
+    expect(toVerifyResult(response)).not.toHaveProperty('clientRefusal');
+  });
+
   it.each([
     ['a verdict that is not known', { valid: true, verdict: 99 as VerdictCode, key: {} }],
     ['no verdict', { valid: true, key: {} }],
@@ -136,6 +175,7 @@ describe('a key', () => {
       resourceAccess: { access: { $case: 'listed', value: { ids: ['s1'] } } },
       metadata: new Map([['plan', 'pro']]),
       tags: ['x'],
+      policyIds: ['pol_1'],
       expireTime: TIME,
       revokeTime: TIME,
       revokeReason: 'leaked',
@@ -151,8 +191,10 @@ describe('a key', () => {
       ownerId: 'acme',
       scopes: ['a'],
       resourceAccess: { ids: ['s1'] },
+      restrictions: {},
       metadata: { plan: 'pro' },
       tags: ['x'],
+      policyIds: ['pol_1'],
       expireTime: TIME,
       createTime: message.createTime,
       updateTime: message.updateTime,
@@ -164,7 +206,7 @@ describe('a key', () => {
       etag: '1',
       createdBy: 'system',
     });
-    expect(fromKey(keyMessage())).toMatchObject({ ownerId: null, resourceAccess: 'ALL', expireTime: null });
+    expect(fromKey(keyMessage())).toMatchObject({ ownerId: null, resourceAccess: null, expireTime: null });
   });
 
   it.each(['ACTIVE', 'DISABLED', 'REVOKED', 'EXPIRED'] as const)('has the state %s', (state) => {
@@ -177,7 +219,6 @@ describe('a key', () => {
     ['has a state that is not known', keyMessage({ state: 99 as KeyState })],
     ['has no state', keyMessage({ state: KeyState.KEY_STATE_UNSPECIFIED })],
     ['has a resource access that is not known', keyMessage({ resourceAccess: {} })],
-    ['has no resource access', { ...keyMessage(), resourceAccess: undefined }],
     ['has no time', { ...keyMessage(), createTime: undefined }],
   ])('that %s is an error', (_case, message) => {
     expect(() => fromKey(message)).toThrow(UNEXPECTED);
@@ -188,6 +229,7 @@ describe('a key', () => {
       keyspaceId: 'ks_1',
       displayName: 'd',
       ownerId: 'o',
+      policyIds: ['pol_1'],
       scopes: ['a'],
       resourceAccess: { ids: ['s1'] },
       metadata: { a: 'b' },
@@ -199,8 +241,10 @@ describe('a key', () => {
       keyspaceId: 'ks_1',
       displayName: 'd',
       ownerId: 'o',
+      policyIds: ['pol_1'],
       scopes: ['a'],
       resourceAccess: { access: { $case: 'listed', value: { ids: ['s1'] } } },
+      restrictions: undefined,
       metadata: new Map([['a', 'b']]),
       tags: ['x'],
       expireTime: undefined,
@@ -227,8 +271,10 @@ describe('a key', () => {
       accessType: 'LISTED',
       resource: 'r',
       ownerId: 'o',
+      policyId: 'pol_1',
       tag: 't',
       scope: 's',
+      api: 'a',
       search: 'q',
       expiresBefore: TIME,
       createdAfter: TIME,
@@ -240,14 +286,14 @@ describe('a key', () => {
       accessType: AccessType.ACCESS_TYPE_LISTED,
       resource: 'r',
       ownerId: 'o',
+      policyId: 'pol_1',
       tag: 't',
       scope: 's',
+      api: 'a',
       search: 'q',
       expiresBefore: TIME,
       createdAfter: TIME,
       showDeleted: true,
-      policyId: '',
-      api: '',
       lastUsedBefore: undefined,
     });
   });
@@ -264,6 +310,7 @@ describe('a keyspace', () => {
       defaultTtlMs: 3_600_000,
       maxTtlMs: null,
       requireExpiry: true,
+      apis: [],
       createTime: message.createTime,
       updateTime: message.updateTime,
       etag: '1',
@@ -288,5 +335,218 @@ describe('a keyspace', () => {
       defaultTtl: undefined,
       maxTtl: { seconds: 1n, nanos: 0 },
     });
+  });
+
+  it('keeps its catalogue the way there and back', () => {
+    const apis = [
+      {
+        name: 'orders',
+        groups: [
+          {
+            name: 'statuses',
+            methods: [
+              { verb: 'GET', path: '/api/v1/orders/statuses', noResource: true },
+              { path: '/shop.Orders/List' },
+            ],
+          },
+          { name: 'empty', methods: [] },
+        ],
+      },
+    ];
+    const message = toChangedKeyspace('ks_1', { apis }, undefined);
+    expect(message.apis[0]?.groups[0]?.methods[1]).toEqual({
+      verb: '',
+      path: '/shop.Orders/List',
+      noResource: false,
+    });
+    expect(fromKeyspace(keyspaceMessage({ apis: message.apis })).apis).toEqual(apis);
+    expect(toNewKeyspace({ slug: 's', tokenPrefix: 'p', apis }).apis).toEqual(message.apis);
+  });
+});
+
+const RULES = {
+  scopes: ['orders:*'],
+  resourceAccess: { ids: ['store-1'] },
+  restrictions: {
+    allowedIps: ['203.0.113.0/24'],
+    allowedReferrers: ['*.example.com/*'],
+    androidApps: [{ package: 'com.example.app', certSha1: 'ab'.repeat(20) }],
+    iosBundleIds: ['com.example.app'],
+    apiTargets: [
+      { api: 'orders', verbs: ['GET'], paths: ['/api/v1/**'], groups: ['statuses'] },
+      { api: 'prices' },
+    ],
+  },
+  metadata: { plan: 'gold' },
+  tags: ['x'],
+} as const;
+
+describe('rules', () => {
+  it('survive the way there and back, in a key as in a policy', () => {
+    const key = toNewKey({ keyspaceId: 'ks_1', ...RULES }).key ?? keyMessage();
+    expect(fromKey({ ...keyMessage(), ...rulesOf(key) })).toMatchObject(RULES);
+    const policy = toNewPolicy({ keyspaceId: 'ks_1', displayName: 'd', ...RULES });
+    expect(fromPolicy({ ...policyMessage(), ...rulesOf(policy) })).toMatchObject(RULES);
+    expect(key.restrictions?.apiTargets[1]).toEqual({ api: 'prices', verbs: [], paths: [], groups: [] });
+  });
+
+  it('that say nothing are empty, and null', () => {
+    expect(fromPolicy(policyMessage())).toMatchObject({
+      scopes: [],
+      resourceAccess: null,
+      restrictions: {},
+      metadata: {},
+      tags: [],
+    });
+    expect(fromKey(keyMessage({ restrictions: { allowedIps: [] } })).restrictions).toEqual({});
+  });
+
+  it('are cleared by null and what is empty', () => {
+    const change = { resourceAccess: null, restrictions: {}, scopes: [] };
+    expect(toChangedKey('key_1', change, undefined)).toMatchObject({
+      resourceAccess: undefined,
+      restrictions: { allowedIps: [], apiTargets: [] },
+      scopes: [],
+    });
+    expect(fieldMask(change, POLICY_PATHS)).toEqual(['resource_access', 'restrictions', 'scopes']);
+  });
+
+  it.each([
+    ['restrictions.allowedIp', { allowedIp: ['192.0.2.1'] }],
+    ['restrictions.apiTargets.path', { apiTargets: [{ api: 'orders', path: ['/x'] }] }],
+  ])('with %s, which is misspelt, are refused instead of restricting nothing', (field, restrictions) => {
+    const change = { restrictions: restrictions as Restrictions };
+    expect(() => toChangedKey('key_1', change, undefined)).toThrow(INVALID);
+    expect(() => toChangedPolicy('pol_1', change, undefined)).toThrow(`${field}: is not known`);
+  });
+
+  it('in effect tell where they come from', () => {
+    const message = EffectiveRulesMessage.fromPartial({
+      scopes: ['a'],
+      resourceAccess: { access: { $case: 'all', value: {} } },
+      ownerSuspended: true,
+      sources: [{ field: 'scopes', policyIds: ['pol_1'] }],
+    });
+    expect(fromEffectiveRules(message)).toEqual({
+      scopes: ['a'],
+      resourceAccess: 'ALL',
+      restrictions: {},
+      metadata: {},
+      tags: [],
+      ownerSuspended: true,
+      sources: [{ field: 'scopes', policyIds: ['pol_1'] }],
+    });
+  });
+
+  it.each([
+    ['are missing', undefined],
+    ['say nothing of resources', EffectiveRulesMessage.fromPartial({})],
+  ])('in effect that %s are an error', (_case, message) => {
+    expect(() => fromEffectiveRules(message)).toThrow(UNEXPECTED);
+  });
+});
+
+const rulesOf = ({ scopes, resourceAccess, restrictions, metadata, tags }: Key | Policy) => ({
+  scopes,
+  resourceAccess,
+  restrictions,
+  metadata,
+  tags,
+});
+
+describe('a policy', () => {
+  it('is told in types of our own', () => {
+    const { createTime, updateTime } = policyMessage();
+    expect(fromPolicy(policyMessage())).toMatchObject({
+      id: 'pol_0000000000000000',
+      keyspaceId: 'ks_0000000000000000',
+      displayName: 'partner',
+      createTime,
+      updateTime,
+      etag: '1',
+    });
+    expect(() => fromPolicy(undefined)).toThrow(UNEXPECTED);
+  });
+
+  it('to change carries its id and etag', () => {
+    expect(toChangedPolicy('pol_1', { displayName: 'd' }, '7')).toMatchObject({
+      id: 'pol_1',
+      displayName: 'd',
+      etag: '7',
+    });
+  });
+});
+
+describe('an owner', () => {
+  it('is told in types of our own', () => {
+    const message = ownerMessage({
+      displayName: 'Acme',
+      metadata: new Map([['crm', '17']]),
+      suspended: true,
+      suspendTime: TIME,
+      suspendReason: 'unpaid',
+    });
+    expect(fromOwner(message)).toEqual({
+      keyspaceId: 'ks_0000000000000000',
+      id: 'acme',
+      displayName: 'Acme',
+      metadata: { crm: '17' },
+      suspendTime: TIME,
+      suspendReason: 'unpaid',
+      createTime: message.createTime,
+      updateTime: message.updateTime,
+      etag: '1',
+    });
+    expect(fromOwner(ownerMessage()).suspendTime).toBeNull();
+  });
+
+  it.each([
+    ['is missing', undefined],
+    ['is suspended at no time', ownerMessage({ suspended: true })],
+  ])('that %s is an error', (_case, message) => {
+    expect(() => fromOwner(message)).toThrow(UNEXPECTED);
+  });
+
+  it('has numbers of keys, or the answer is an error', () => {
+    const counts = { active: 1n, disabled: 2n, revoked: 3n, expired: 4n };
+    expect(fromKeyCounts(counts)).toEqual({ active: 1, disabled: 2, revoked: 3, expired: 4 });
+    expect(() => fromKeyCounts(undefined)).toThrow(UNEXPECTED);
+  });
+});
+
+describe('a key to import', () => {
+  it('is sent with its digest and what it was given', () => {
+    const entry = { sha256: 'ab'.repeat(32), ownerId: 'o', expireTime: TIME, ...RULES };
+    expect(toImportedKey(entry)).toMatchObject({
+      sha256: 'ab'.repeat(32),
+      key: { keyspaceId: '', ownerId: 'o', expireTime: TIME, scopes: ['orders:*'] },
+    });
+  });
+
+  it.each([
+    [{ id: 'key_1' }, { imported: true, id: 'key_1', alreadyImported: false }],
+    [
+      { id: 'key_1', alreadyImported: true },
+      { imported: true, id: 'key_1', alreadyImported: true },
+    ],
+    [
+      { error: 'sha256: must be 32 bytes in hex or base64', errorReason: 'INVALID_FIELD' },
+      { imported: false, error: 'sha256: must be 32 bytes in hex or base64', reason: 'INVALID_FIELD' },
+    ],
+  ])('became %o', (message, result) => {
+    expect(fromImportResult(ImportKeysResult.fromPartial(message))).toEqual(result);
+  });
+});
+
+describe('a choice of keys to revoke', () => {
+  it('is sent with every condition', () => {
+    const choice = { keyspaceId: 'ks_1', ownerId: 'o', policyId: 'pol_1', tag: 't', createdBefore: TIME };
+    expect(toKeyChoice(choice)).toEqual(choice);
+  });
+
+  it('is refused with a condition that is misspelt, instead of hitting more keys', () => {
+    const choice = { keyspaceId: 'ks_1', owner: 'o', createdBefore: TIME };
+    expect(() => toKeyChoice(choice)).toThrow(INVALID);
+    expect(() => toKeyChoice({ keyspaceId: 'ks_1', createdBefore: new Date('no') })).toThrow(INVALID);
   });
 });

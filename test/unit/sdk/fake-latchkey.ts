@@ -25,6 +25,16 @@ import {
   type KeyspaceServiceImplementation,
 } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import {
+  Owner,
+  OwnerServiceDefinition,
+  type OwnerServiceImplementation,
+} from '../../../proto/gen/latchkey/v1/owner_service.ts';
+import {
+  Policy,
+  PolicyServiceDefinition,
+  type PolicyServiceImplementation,
+} from '../../../proto/gen/latchkey/v1/policy_service.ts';
+import {
   VerifyServiceDefinition,
   type VerifyServiceImplementation,
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
@@ -37,6 +47,8 @@ export type Answers = Partial<
   VerifyServiceImplementation &
     KeyServiceImplementation &
     KeyspaceServiceImplementation &
+    PolicyServiceImplementation &
+    OwnerServiceImplementation &
     HealthServiceImplementation
 >;
 
@@ -70,6 +82,8 @@ export async function startFakeLatchkey(
   server.add(VerifyServiceDefinition, missing as ServiceImplementation<VerifyServiceDefinition>);
   server.add(KeyServiceDefinition, missing as ServiceImplementation<KeyServiceDefinition>);
   server.add(KeyspaceServiceDefinition, missing as ServiceImplementation<KeyspaceServiceDefinition>);
+  server.add(PolicyServiceDefinition, missing as ServiceImplementation<PolicyServiceDefinition>);
+  server.add(OwnerServiceDefinition, missing as ServiceImplementation<OwnerServiceDefinition>);
   server.add(HealthDefinition, missing as ServiceImplementation<HealthDefinition>);
   const port = await server.listen(`127.0.0.1:${wantedPort}`, credentials);
   // A certificate is for a name; in plaintext the address will do.
@@ -157,7 +171,6 @@ export function keyMessage(values: Parameters<typeof Key.fromPartial>[0] = {}): 
     id: 'key_0000000000000000',
     keyspaceId: 'ks_0000000000000000',
     state: KeyState.KEY_STATE_ACTIVE,
-    resourceAccess: { access: { $case: 'all', value: {} } },
     createTime: CREATE_TIME,
     updateTime: CREATE_TIME,
     etag: '1',
@@ -171,6 +184,31 @@ export function keyspaceMessage(values: Parameters<typeof Keyspace.fromPartial>[
     id: 'ks_0000000000000000',
     slug: 'orders',
     tokenPrefix: 'ord',
+    createTime: CREATE_TIME,
+    updateTime: CREATE_TIME,
+    etag: '1',
+    ...values,
+  });
+}
+
+/** A policy as the server tells of it. */
+export function policyMessage(values: Parameters<typeof Policy.fromPartial>[0] = {}): Policy {
+  return Policy.fromPartial({
+    id: 'pol_0000000000000000',
+    keyspaceId: 'ks_0000000000000000',
+    displayName: 'partner',
+    createTime: CREATE_TIME,
+    updateTime: CREATE_TIME,
+    etag: '1',
+    ...values,
+  });
+}
+
+/** An owner as the server tells of it. */
+export function ownerMessage(values: Parameters<typeof Owner.fromPartial>[0] = {}): Owner {
+  return Owner.fromPartial({
+    keyspaceId: 'ks_0000000000000000',
+    id: 'acme',
     createTime: CREATE_TIME,
     updateTime: CREATE_TIME,
     etag: '1',

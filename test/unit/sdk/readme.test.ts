@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { createLatchkey } from '../../../sdk/src/index.ts';
 import { resolveOptions } from '../../../sdk/src/options.ts';
 
 const SDK = resolve(import.meta.dirname, '../../../sdk');
@@ -12,8 +13,10 @@ const SHOWN = [...README.matchAll(/<!-- examples\/(\S+) -->\n\n```\w+\n([\s\S]*?
 );
 
 describe('the README of the SDK', () => {
-  it('shows every example, which test/e2e/sdk-package.test.ts runs', () => {
-    expect(SHOWN.map(([name]) => name).toSorted()).toEqual(readdirSync(join(SDK, 'examples')).toSorted());
+  it('shows every example, which test/e2e/sdk-package.test.ts runs, but that of docs/rules.md', () => {
+    expect([...SHOWN.map(([name]) => name), 'rules.ts'].toSorted()).toEqual(
+      readdirSync(join(SDK, 'examples')).toSorted(),
+    );
   });
 
   it.each(SHOWN)('shows the example %s as it is', (name, code) => {
@@ -22,6 +25,15 @@ describe('the README of the SDK', () => {
 
   it('has no code but the examples and the installation', () => {
     expect(README.match(/^```\w+$/gm)).toHaveLength(SHOWN.length + 1);
+  });
+
+  it('names every method', () => {
+    const latchkey = createLatchkey({ address: 'localhost:50051', token: 'token', tls: false });
+    const { keys, keyspaces, policies, owners } = latchkey;
+    latchkey.close();
+    for (const group of [keys, keyspaces, policies, owners]) {
+      for (const method of Object.keys(group)) expect(README, method).toMatch(new RegExp(`\\b${method}\\b`));
+    }
   });
 
   it('starts in five lines', () => {

@@ -1,6 +1,7 @@
 import { Status } from 'nice-grpc';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
+  ClientRefusal,
   Verdict,
   type BatchVerifyResult,
   type VerifyRequest,
@@ -20,6 +21,7 @@ function echo({ token }: VerifyRequest): BatchVerifyResult {
     limits: [],
     missingScopes: [],
     retryAfter: undefined,
+    clientRefusal: ClientRefusal.CLIENT_REFUSAL_UNSPECIFIED,
     revision: token,
   };
   return { result: { $case: 'response', value } };

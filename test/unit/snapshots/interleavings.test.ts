@@ -1,13 +1,12 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { KeyRecord } from '../../../core/key.ts';
-import type { Snapshot } from '../../../core/snapshot.ts';
+import { NO_CONTEXT, type LiveKey, type Snapshot } from '../../../core/snapshot.ts';
 import { createSnapshotCache, type SnapshotCache } from '../../../server/snapshots/snapshot-cache.ts';
 import { issueKey } from '../support/issue-key.ts';
 
 /**
- * The cache over a database of its own, under every order of events that a scheduler can think of: commits, evictions
- * that follow them, reads that reach the database now and answer later, loads that begin anywhere in between.
+ * The cache over a database of its own, under every order of events that a scheduler can think of: commits, what
+ * memory is told after them, reads that reach the database now and answer later, loads that begin anywhere in between.
  */
 const RECORDS = [issueKey().key, issueKey().key];
 const IDS = RECORDS.map(({ id }) => id);
@@ -49,17 +48,18 @@ function createWorld(scheduler: fc.Scheduler): World {
   const turn = (label: string): Promise<void> => scheduler.schedule(Promise.resolve(), label);
   const historyOf = (keyId: string): History => database.get(keyId) ?? [];
 
-  async function read(keyId: string): Promise<KeyRecord | undefined> {
+  async function read(keyId: string): Promise<LiveKey | undefined> {
     await turn(`read of ${keyId} reaches the database`);
     const row = historyOf(keyId).at(-1);
     await turn(`read of ${keyId} answers version ${row?.version}`);
     const record = RECORDS.find(({ id }) => id === keyId);
     if (row === undefined || record === undefined || row.isDeleted) return undefined;
-    return { ...record, version: row.version };
+    return { ...NO_CONTEXT, key: { ...record, version: row.version } };
   }
 
   const cache = createSnapshotCache({
     read,
+    readImports: async () => false,
     freshness: { isFresh: () => true, covers: () => true },
     monotonicMs: () => monotonicMs,
     maxBytes: 1_000_000,
@@ -92,8 +92,8 @@ function createWorld(scheduler: fc.Scheduler): World {
       const history = historyOf(keyId);
       const version = history.length;
       history.push({ version, isDeleted });
-      await turn(`evict ${keyId} for version ${version}`);
-      cache.evict(keyId);
+      await turn(`forget ${keyId} for version ${version}`);
+      cache.forget({ kind: 'key', id: keyId });
       told.set(keyId, Math.max(told.get(keyId) ?? 0, version));
       checkMemory();
     },
@@ -137,7 +137,7 @@ const action = fc.oneof(
 >;
 
 test(
-  'no verification that begins after an eviction sees the state before it, in 2,000 schedules',
+  'no verification that begins after a change was told sees the state before it, in 2,000 schedules',
   { timeout: TIMEOUT_MS },
   async () => {
     let filled = 0;

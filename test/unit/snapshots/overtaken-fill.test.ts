@@ -11,7 +11,7 @@ const { key } = issueKey();
 const revoked = { ...key, switch: 'REVOKED', version: 2 } as const;
 
 const invalidations: readonly (readonly [string, (cache: SnapshotCache) => void])[] = [
-  ['the eviction of its key', (cache) => cache.evict(key.id)],
+  ['a change of its key', (cache) => cache.forget({ kind: 'key', id: key.id })],
   ['the clearing of everything', (cache) => cache.clear()],
 ];
 
@@ -99,20 +99,20 @@ describe.each(invalidations)('a fill overtaken by %s', (_what, invalidate) => {
   });
 });
 
-test('the eviction of another key overtakes nothing', async () => {
+test('a change of another key overtakes nothing', async () => {
   const { cache, reads } = cacheUnderTest();
   const load = cache.load(key.id, undefined);
-  cache.evict(issueKey().key.id);
+  cache.forget({ kind: 'key', id: issueKey().key.id });
   reads[0]?.answer(key);
   await load;
   expect(cache.recall(key.id, undefined)?.key).toBe(key);
 });
 
-test('a fill that ends before the eviction is evicted by it', async () => {
+test('a fill that ends before the change is forgotten with it', async () => {
   const { cache, reads } = cacheUnderTest();
   const load = cache.load(key.id, undefined);
   reads[0]?.answer(key);
   await load;
-  cache.evict(key.id);
+  cache.forget({ kind: 'key', id: key.id });
   expect(cache.recall(key.id, undefined)).toBeUndefined();
 });

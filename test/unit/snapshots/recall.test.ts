@@ -1,19 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { KeyRecord } from '../../../core/key.ts';
 import { compileSnapshot, snapshotBytes } from '../../../core/snapshot.ts';
-import { cacheUnderTest, type CacheUnderTest } from '../support/cache-under-test.ts';
+import { cacheUnderTest, fill } from '../support/cache-under-test.ts';
 import { issueKey } from '../support/issue-key.ts';
-
-/** Loads a key and answers its read. */
-async function fill(
-  { cache, reads }: CacheUnderTest,
-  keyId: string,
-  record: KeyRecord | undefined,
-): Promise<void> {
-  const load = cache.load(keyId, undefined);
-  reads.at(-1)?.answer(record);
-  await load;
-}
 
 const { key } = issueKey();
 
@@ -52,13 +40,13 @@ describe('memory', () => {
     }
   });
 
-  test('forgets one key on its eviction, and everything when it is cleared', async () => {
+  test('forgets one key when it is changed, and everything when it is cleared', async () => {
     const world = cacheUnderTest();
     const other = issueKey().key;
     await fill(world, key.id, key);
     await fill(world, other.id, other);
     await fill(world, 'key_unknown', undefined);
-    world.cache.evict(key.id);
+    world.cache.forget({ kind: 'key', id: key.id });
     expect(world.cache.recall(key.id, undefined)).toBeUndefined();
     expect(world.cache.recall(other.id, undefined)?.key).toBe(other);
     expect(world.cache.recall('key_unknown', undefined)).toBeNull();
@@ -77,10 +65,10 @@ describe('an absence', () => {
     expect(world.cache.stats()).toMatchObject({ keys: 0, absences: 1 });
   });
 
-  test('ends when the key is evicted because it was created', async () => {
+  test('ends when the key is created', async () => {
     const world = cacheUnderTest();
     await fill(world, key.id, undefined);
-    world.cache.evict(key.id);
+    world.cache.forget({ kind: 'key', id: key.id });
     expect(world.cache.recall(key.id, undefined)).toBeUndefined();
     await fill(world, key.id, key);
     expect(world.cache.recall(key.id, undefined)?.key).toBe(key);

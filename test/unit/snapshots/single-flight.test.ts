@@ -49,7 +49,7 @@ test('loads of different keys do not wait for each other', async () => {
   const other = issueKey().key;
   const first = cache.load(key.id, undefined);
   const second = cache.load(other.id, undefined);
-  expect(reads.map(({ keyId }) => keyId)).toEqual([key.id, other.id]);
+  expect(reads.map(({ ref }) => ref)).toEqual([key.id, other.id]);
   reads[1]?.answer(other);
   expect((await second)?.key).toBe(other);
   reads[0]?.answer(key);

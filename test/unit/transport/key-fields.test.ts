@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../core/fault.ts';
 import { newId } from '../../../core/ids.ts';
+import { NO_RESTRICTIONS } from '../../../core/rules.ts';
 import { newToken } from '../../../core/token.ts';
 import { Key, KeyState } from '../../../proto/gen/latchkey/v1/key.ts';
 import { readFields, type Fields } from '../../../server/transport/convert/fields.ts';
@@ -27,6 +28,7 @@ const attributesOf = (message: Message) => readAttributes(readFields(), Key.from
 const refusedFor = (message: Message): readonly string[] =>
   refused((fields) => readAttributes(fields, Key.fromPartial(message)));
 const several = (count: number): string[] => Array.from({ length: count }, (_, index) => `x${index}`);
+const policies = (count: number): string[] => Array.from({ length: count }, () => newId('policy'));
 const listed = (ids: string[]): Message => ({
   resourceAccess: { access: { $case: 'listed', value: { ids } } },
 });
@@ -37,6 +39,7 @@ describe('a key at its bounds passes, and over them is refused', () => {
     ['owner_id', { ownerId: 'x'.repeat(256) }, 'key.owner_id', { ownerId: 'x'.repeat(257) }],
     ['scopes', { scopes: several(256) }, 'key.scopes', { scopes: several(257) }],
     ['a scope', { scopes: ['x'.repeat(128)] }, 'key.scopes[0]', { scopes: ['x'.repeat(129)] }],
+    ['policy_ids', { policyIds: policies(16) }, 'key.policy_ids', { policyIds: policies(17) }],
     ['tags', { tags: several(32) }, 'key.tags', { tags: several(33) }],
     ['a tag', { tags: ['x'.repeat(64)] }, 'key.tags[0]', { tags: ['x'.repeat(65)] }],
     ['resources', listed(several(1000)), 'key.resource_access.listed.ids', listed(several(1001))],
@@ -92,26 +95,34 @@ describe('what a key must not hold', () => {
     ['key.metadata', { metadata: new Map(Object.entries({ [token]: 'x' })) }],
     ['key.metadata', { metadata: new Map(Object.entries({ note: `line\n${token}` })) }],
     ['key.metadata', { metadata: new Map(Object.entries({ note: '\0' })) }],
+    ['key.policy_ids[0]', { policyIds: ['pol_x'] }],
+    ['key.policy_ids[1]', { policyIds: [newId('policy'), newId('key')] }],
+    ['key.policy_ids[0]', { policyIds: [token] }],
   ])('%s (%#)', (field, message) => {
     expect(refusedFor(message)).toEqual([field]);
   });
 
-  test.each<[string, Message]>([
-    ['key.restrictions', { restrictions: {} }],
-    ['key.policy_ids', { policyIds: ['pol_x'] }],
-    ['key.limits', { limits: [{ name: 'x' }] }],
-  ])('yet: %s, which is refused instead of being lost', (field, message) => {
-    expect(refusedFor(message)).toEqual(['NOT_YET_SUPPORTED', field]);
-  });
+  test.each<[string, Message]>([['key.limits', { limits: [{ name: 'x' }] }]])(
+    'yet: %s, which is refused instead of being lost',
+    (field, message) => {
+      expect(refusedFor(message)).toEqual(['NOT_YET_SUPPORTED', field]);
+    },
+  );
 });
 
 describe('a key in order', () => {
   test('is read as it is, without duplicates', () => {
+    const [first = '', second = ''] = policies(2);
     expect(
       attributesOf({
         displayName: 'Shop',
         ownerId: 'o',
         scopes: ['b', 'a', 'b', '*'],
+        policyIds: [second, first, second],
+        restrictions: {
+          allowedIps: ['192.0.2.1', '192.0.2.1'],
+          apiTargets: [{ api: 'shop', verbs: ['get', 'GET'] }],
+        },
         tags: ['t', 't'],
         metadata: new Map(Object.entries({ note: 'two\nlines\tand a tab', constructor: 'x' })),
         ...listed(['s', 's', 'r']),
@@ -120,14 +131,20 @@ describe('a key in order', () => {
       displayName: 'Shop',
       ownerId: 'o',
       scopes: ['b', 'a', '*'],
+      policyIds: [second, first],
+      restrictions: {
+        ...NO_RESTRICTIONS,
+        allowedIps: ['192.0.2.1'],
+        apiTargets: [{ api: 'shop', verbs: ['GET'], paths: [], groups: [] }],
+      },
       tags: ['t'],
       metadata: { note: 'two\nlines\tand a tab', constructor: 'x' },
       resourceAccess: { type: 'LISTED', ids: ['s', 'r'] },
     });
   });
 
-  test('has access to all resources if it says nothing of them', () => {
-    expect(attributesOf({}).resourceAccess).toEqual({ type: 'ALL' });
+  test('leaves resources to its policies if it says nothing of them, and has access to all if it says so', () => {
+    expect(attributesOf({}).resourceAccess).toBeNull();
     expect(attributesOf({ resourceAccess: { access: { $case: 'all', value: {} } } }).resourceAccess).toEqual({
       type: 'ALL',
     });
@@ -144,10 +161,12 @@ describe('an update', () => {
   });
 
   test('clears what is named and empty', () => {
-    expect(change(['metadata', 'expire_time', 'resource_access'])).toEqual({
+    expect(change(['metadata', 'expire_time', 'resource_access', 'restrictions', 'policy_ids'])).toEqual({
       metadata: {},
       expireTimeMs: null,
-      resourceAccess: { type: 'ALL' },
+      resourceAccess: null,
+      restrictions: NO_RESTRICTIONS,
+      policyIds: [],
     });
   });
 

@@ -2,6 +2,8 @@ import { HealthDefinition } from 'nice-grpc-server-health';
 import { describe, expect, test } from 'vitest';
 import { KeyServiceDefinition } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { OwnerServiceDefinition } from '../../../proto/gen/latchkey/v1/owner_service.ts';
+import { PolicyServiceDefinition } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import { VerifyServiceDefinition } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { CALLER_SCOPES } from '../../../server/callers/access.ts';
 import { requireAccessRules, RPC_ACCESS, type ServiceMethods } from '../../../server/transport/rpc-access.ts';
@@ -10,6 +12,8 @@ const GUARDED: readonly ServiceMethods[] = [
   VerifyServiceDefinition,
   KeyServiceDefinition,
   KeyspaceServiceDefinition,
+  PolicyServiceDefinition,
+  OwnerServiceDefinition,
 ];
 const pathsOf = ({ fullName, methods }: ServiceMethods): string[] =>
   Object.values(methods).map(({ name }) => `/${fullName}/${name}`);
@@ -70,6 +74,21 @@ test.each([
   ['/latchkey.v1.KeyspaceService/ListKeyspaces', ['config:read']],
   ['/latchkey.v1.KeyspaceService/UpdateKeyspace', ['config:write']],
   ['/latchkey.v1.KeyspaceService/DeleteKeyspace', ['config:write']],
+  ['/latchkey.v1.KeyService/BatchRevokeKeys', ['keys:revoke']],
+  ['/latchkey.v1.KeyService/ImportKeys', ['keys:write']],
+  ['/latchkey.v1.KeyService/ReportLeakedKey', ['keys:revoke']],
+  ['/latchkey.v1.PolicyService/CreatePolicy', ['config:write']],
+  ['/latchkey.v1.PolicyService/GetPolicy', ['config:read']],
+  ['/latchkey.v1.PolicyService/ListPolicies', ['config:read']],
+  ['/latchkey.v1.PolicyService/UpdatePolicy', ['config:write']],
+  ['/latchkey.v1.PolicyService/DeletePolicy', ['config:write']],
+  ['/latchkey.v1.OwnerService/CreateOwner', ['keys:write']],
+  ['/latchkey.v1.OwnerService/GetOwner', ['keys:read']],
+  ['/latchkey.v1.OwnerService/ListOwners', ['keys:read']],
+  ['/latchkey.v1.OwnerService/UpdateOwner', ['keys:write']],
+  ['/latchkey.v1.OwnerService/SuspendOwner', ['keys:write', 'keys:revoke']],
+  ['/latchkey.v1.OwnerService/ResumeOwner', ['keys:write']],
+  ['/latchkey.v1.OwnerService/DeleteOwner', ['keys:write']],
 ])('%s needs one of %j', (path, anyOf) => {
   expect(RPC_ACCESS.get(path)).toEqual({ anyOf });
 });

@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { Fault } from '../../../core/fault.ts';
 import { newId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
+import { parseScopeQuery } from '../../../core/patterns/scope-query.ts';
 import { compileSnapshot } from '../../../core/snapshot.ts';
 import { digestToken } from '../../../core/token.ts';
-import { VERDICTS } from '../../../core/verdict.ts';
-import { Verdict, VerifyRequest } from '../../../proto/gen/latchkey/v1/verify_service.ts';
+import { CLIENT_REFUSALS, VERDICTS } from '../../../core/verdict.ts';
+import { ClientRefusal, Verdict, VerifyRequest } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { readVerification, toVerifyResponse } from '../../../server/transport/convert/verify.ts';
 import { faultOf } from '../support/fault-of.ts';
 import { issueKey } from '../support/issue-key.ts';
@@ -27,8 +28,11 @@ describe('a request in order', () => {
     expect(read({})).toEqual({
       token: undefined,
       keyspaceId: undefined,
+      operation: undefined,
       resource: '',
       scopes: [],
+      scopeQuery: undefined,
+      client: undefined,
       minRevision: undefined,
     });
   });
@@ -54,17 +58,29 @@ describe('a request in order', () => {
       },
     };
     expect(read(message)).toEqual({
-      token: { keyId: key.id, digest: digestToken(token) },
+      token: { ref: key.id, foreign: false, digest: digestToken(token) },
       keyspaceId,
+      operation: { api: 'orders', verb: 'GET', path: '/v1/orders' },
       resource: 'shop 1/é😀',
       scopes: ['orders:read', 'b'],
+      scopeQuery: undefined,
+      client: {
+        ip: '::1',
+        referrer: 'https://x',
+        androidPackage: 'a',
+        androidCertSha1: 'b',
+        iosBundleId: 'c',
+      },
       minRevision: { shard: 0, seq: 12 },
     });
   });
 
   test('may hold any text for a token: that is judged, not refused', () => {
-    for (const token of ['', '\0', 'x'.repeat(1_000_000), '😀', 'Bearer x\r\n']) {
+    for (const token of ['', 'x'.repeat(513), 'x'.repeat(1_000_000), '😀'.repeat(257)]) {
       expect(read({ token })).toMatchObject({ token: undefined });
+    }
+    for (const token of ['\0', 'x'.repeat(512), '😀', 'Bearer x\r\n']) {
+      expect(read({ token })).toMatchObject({ token: { foreign: true, digest: digestToken(token) } });
     }
   });
 
@@ -123,6 +139,46 @@ describe('a required scope', () => {
   });
 });
 
+describe('an expression over scopes', () => {
+  const grantsOf = (...granted: string[]) => ({
+    satisfied: (message: Message) =>
+      readVerification(VerifyRequest.fromPartial(message)).scopeQuery?.satisfiedBy((scope) =>
+        granted.includes(scope),
+      ),
+  });
+
+  test('is read once, and means what it says', () => {
+    const scopeQuery = 'a AND (b OR c)';
+    expect(grantsOf('a', 'c').satisfied({ scopeQuery })).toBe(true);
+    expect(grantsOf('b', 'c').satisfied({ scopeQuery })).toBe(false);
+    expect(grantsOf().satisfied({})).toBeUndefined();
+  });
+
+  test.each([
+    ['a AND', 'character 6'],
+    ['a b', 'character 3'],
+    [' ', 'character 2'],
+    ['a AND b*', 'character 8'],
+    [`a OR ${issueKey().token}`, 'must not hold a token'],
+    ['x'.repeat(1025), 'character 1025'],
+  ])('is never %j, and the place is told', (scopeQuery, what) => {
+    const fault = faultIn({ scopeQuery });
+    expect(fault.reason).toBe('INVALID_FIELD');
+    expect(fault.violations).toMatchObject([
+      { field: 'scope_query', description: expect.stringContaining(what) as string },
+    ]);
+  });
+
+  test('is parsed by whoever remembers what was parsed', () => {
+    const asked: string[] = [];
+    readVerification(VerifyRequest.fromPartial({ scopeQuery: 'a OR b' }), (text) => {
+      asked.push(text);
+      return parseScopeQuery(text);
+    });
+    expect(asked).toEqual(['a OR b']);
+  });
+});
+
 describe('a keyspace id', () => {
   test.each(['', 'x', 'ks_', 'ks_short', 'ks_latchkey2', newId('key'), `${newId('keyspace')}0`, '\0'])(
     'is never something else (%#)',
@@ -166,16 +222,21 @@ describe('all that is wrong', () => {
 
   test('never tells a token back', () => {
     const { token } = issueKey();
-    const fault = faultIn({ token, keyspaceId: token, minRevision: token, scopes: [`${token}*`] });
+    const fault = faultIn({
+      token,
+      keyspaceId: token,
+      minRevision: token,
+      scopes: [`${token}*`, token],
+      scopeQuery: `${token} AND (`,
+    });
     expect(JSON.stringify([fault.message, fault.violations, fault.metadata])).not.toContain(token);
   });
 });
 
 describe('what is not yet supported', () => {
   test.each<[string, Message, string[]]>([
-    ['an expression over scopes', { scopeQuery: 'a AND b' }, ['scope_query']],
     ['charges', { charges: [{ limit: 'x' }] }, ['charges']],
-    ['both', { scopeQuery: 'a', charges: [{}] }, ['scope_query', 'charges']],
+    ['several charges', { charges: [{}, {}] }, ['charges']],
   ])('%s: refused as such, not ignored', (_what, message, fields) => {
     const fault = faultIn(message);
     expect(fault.reason).toBe('NOT_YET_SUPPORTED');
@@ -183,7 +244,7 @@ describe('what is not yet supported', () => {
   });
 
   test('is told together with what is wrong', () => {
-    expect(refused({ scopeQuery: 'a', keyspaceId: 'x' })).toEqual(['keyspace_id', 'scope_query']);
+    expect(refused({ charges: [{}], keyspaceId: 'x' })).toEqual(['keyspace_id', 'charges']);
   });
 });
 
@@ -200,14 +261,20 @@ describe('the response', () => {
   const snapshot = compileSnapshot(key);
 
   test.each(VERDICTS)('to %s has its own code', (verdict) => {
-    const response = toVerifyResponse({ verdict, snapshot: undefined, missingScopes: [] }, revision);
+    const response = toVerifyResponse(
+      { verdict, snapshot: undefined, missingScopes: [], clientRefusal: undefined },
+      revision,
+    );
     expect(response.verdict).toBe(Verdict[`VERDICT_${verdict}`]);
     expect(response.valid).toBe(verdict === 'VALID');
     expect(response.revision).toBe('0.7');
   });
 
   test('tells of the key what a service may know, and no secret of it', () => {
-    const response = toVerifyResponse({ verdict: 'VALID', snapshot, missingScopes: [] }, revision);
+    const response = toVerifyResponse(
+      { verdict: 'VALID', snapshot, missingScopes: [], clientRefusal: undefined },
+      revision,
+    );
     expect(response.key).toEqual({
       id: key.id,
       keyspaceId: key.keyspaceId,
@@ -227,7 +294,7 @@ describe('the response', () => {
 
   test('tells nothing where there is no key', () => {
     const response = toVerifyResponse(
-      { verdict: 'NOT_FOUND', snapshot: undefined, missingScopes: [] },
+      { verdict: 'NOT_FOUND', snapshot: undefined, missingScopes: [], clientRefusal: undefined },
       revision,
     );
     expect(response).toEqual({
@@ -238,11 +305,24 @@ describe('the response', () => {
       missingScopes: [],
       retryAfter: undefined,
       revision: '0.7',
+      clientRefusal: ClientRefusal.CLIENT_REFUSAL_UNSPECIFIED,
     });
   });
 
+  test.each(CLIENT_REFUSALS)('says which condition on the client did not hold: %s', (clientRefusal) => {
+    const outcome = { verdict: 'CLIENT_NOT_ALLOWED', snapshot, missingScopes: [], clientRefusal } as const;
+    expect(toVerifyResponse(outcome, revision).clientRefusal).toBe(
+      ClientRefusal[`CLIENT_REFUSAL_${clientRefusal}`],
+    );
+  });
+
   test('names the scopes that are missing', () => {
-    const outcome = { verdict: 'SCOPE_MISSING', snapshot, missingScopes: ['x', 'y'] } as const;
+    const outcome = {
+      verdict: 'SCOPE_MISSING',
+      snapshot,
+      missingScopes: ['x', 'y'],
+      clientRefusal: undefined,
+    } as const;
     expect(toVerifyResponse(outcome, revision).missingScopes).toEqual(['x', 'y']);
   });
 });

@@ -7,7 +7,7 @@ import type { Caller } from '../../../server/callers/caller.ts';
 import { createVerifyWay } from '../../../server/transport/verify-way.ts';
 import { createVerifier, type SnapshotSource } from '../../../server/verification/verifier.ts';
 import { issueKey, KEYSPACE_ID } from '../support/issue-key.ts';
-import { snapshotWorld } from '../support/snapshot-world.ts';
+import { memoryOnly, snapshotWorld } from '../support/snapshot-world.ts';
 
 const { key, token } = issueKey();
 
@@ -90,7 +90,7 @@ describe('a keyspace that the caller names', () => {
 
 test('an error of the database is no verdict', async () => {
   const fault = new Fault('DATABASE_UNAVAILABLE', 'no answer');
-  const { way, counted } = wayOver({ recall: () => undefined, load: () => Promise.reject(fault) });
+  const { way, counted } = wayOver({ ...memoryOnly(() => undefined), load: () => Promise.reject(fault) });
   await expect(way.answer(request(), callerReaching(KEYSPACE_ID))).rejects.toBe(fault);
   expect(counted).toEqual([]);
 });
@@ -99,7 +99,7 @@ test('what is told of a key follows the key: another snapshot, another answer', 
   const before = compileSnapshot({ ...key, displayName: 'before' });
   const after = compileSnapshot({ ...key, displayName: 'after' });
   let current = before;
-  const { way } = wayOver({ recall: () => current, load: async () => current });
+  const { way } = wayOver(memoryOnly(() => current));
   const caller = callerReaching(KEYSPACE_ID);
   expect(way.tryAnswer(request(), caller)?.key?.displayName).toBe('before');
   current = after;

@@ -1,5 +1,6 @@
 import * as crypto from 'node:crypto';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { NO_REQUEST } from '../../../core/checks/check.ts';
 import { newId } from '../../../core/ids.ts';
 import { newToken, readToken } from '../../../core/token.ts';
 import { createVerifier, type Verification } from '../../../server/verification/verifier.ts';
@@ -22,10 +23,14 @@ const rotated = {
   ...rotatedKey.key,
   secrets: [secretOf(rotatedKey.token), secretOf(rotatedOlder, 0)],
 };
-const keys = [key, rotated];
+const foreignToken = 'sk_live_4eC39HqLyjWDarjtT1zdp7dc';
+const imported = issueKey({
+  secrets: [{ ...secretOf(foreignToken), imported: true, hint: '' }],
+}).key;
+const keys = [key, rotated, imported];
 
 function ask(text: string): Verification {
-  return { token: readToken(text), keyspaceId: undefined, minRevision: undefined, resource: '', scopes: [] };
+  return { ...NO_REQUEST, token: readToken(text), keyspaceId: undefined, minRevision: undefined };
 }
 
 beforeEach(() => {
@@ -43,6 +48,8 @@ describe.each([true, false])('with the key in memory: %j', (warm) => {
     ['the first of two secrets', rotatedKey.token, 2],
     ['the second of two secrets', rotatedOlder, 2],
     ['neither of two secrets', newToken('acme', rotated.id), 2],
+    ['an imported token', foreignToken, 1],
+    ['a foreign token of no key', `${foreignToken}x`, 1],
   ])('%s costs one digest, and a comparison for each secret', async (_what, text, count) => {
     await verifier.verify(ask(text), () => true);
     expect(digests).toHaveBeenCalledTimes(1);
@@ -58,4 +65,24 @@ describe.each([true, false])('with the key in memory: %j', (warm) => {
     expect(digests).toHaveBeenCalledTimes(1);
     expect(comparisons).toHaveBeenCalledTimes(1);
   });
+});
+
+describe.each([true, false])('without imported keys, with the key in memory: %j', (warm) => {
+  const verifier = createVerifier({ snapshots: snapshotWorld([key], { warm }), nowMs: () => 1 });
+
+  test('a foreign token costs one digest and no comparison, whatever it is', async () => {
+    for (const text of [foreignToken, 'x', 'y'.repeat(512)]) {
+      digests.mockClear();
+      await verifier.verify(ask(text), () => true);
+      expect(digests).toHaveBeenCalledTimes(1);
+      expect(comparisons).not.toHaveBeenCalled();
+    }
+  });
+});
+
+test('what cannot be a token costs no digest', () => {
+  for (const text of ['', 'x'.repeat(513), `${token.slice(0, -1)}${token.endsWith('0') ? '1' : '0'}`]) {
+    expect(readToken(text)).toBeUndefined();
+  }
+  expect(digests).not.toHaveBeenCalled();
 });

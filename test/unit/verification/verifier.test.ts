@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { NO_REQUEST } from '../../../core/checks/check.ts';
 import { Fault } from '../../../core/fault.ts';
 import { newId } from '../../../core/ids.ts';
 import type { KeyRecord } from '../../../core/key.ts';
@@ -11,7 +12,7 @@ import {
   type Verification,
 } from '../../../server/verification/verifier.ts';
 import { issueKey, KEYSPACE_ID, secretOf } from '../support/issue-key.ts';
-import { snapshotWorld } from '../support/snapshot-world.ts';
+import { memoryOnly, snapshotWorld } from '../support/snapshot-world.ts';
 
 const NOW_MS = Date.UTC(2025, 5, 1);
 const OTHER_KEYSPACE_ID = 'ks_1111111111111111';
@@ -20,12 +21,17 @@ const nowhere = (): boolean => false;
 
 function ask(text: string, change: Partial<Verification> = {}): Verification {
   const token = readToken(text);
-  return { token, keyspaceId: undefined, minRevision: undefined, resource: '', scopes: [], ...change };
+  return { ...NO_REQUEST, token, keyspaceId: undefined, minRevision: undefined, ...change };
 }
 
 /** What an outcome tells. Snapshots of one key that were compiled twice are as good as the same. */
 function told(outcome: Outcome | undefined): unknown {
-  return { verdict: outcome?.verdict, key: outcome?.snapshot?.key, missingScopes: outcome?.missingScopes };
+  return {
+    verdict: outcome?.verdict,
+    key: outcome?.snapshot?.key,
+    missingScopes: outcome?.missingScopes,
+    clientRefusal: outcome?.clientRefusal,
+  };
 }
 
 /** A verifier over the keys, asked both ways with memory warm and once with it cold; all three must agree. */
@@ -91,12 +97,113 @@ describe('what is no token', () => {
         verifier.tryVerify(ask(text), everywhere),
         await verifier.verify(ask(text), everywhere),
       ]) {
-        expect(outcome).toEqual({ verdict: 'MALFORMED', snapshot: undefined, missingScopes: [] });
+        expect(outcome).toEqual({
+          verdict: 'MALFORMED',
+          snapshot: undefined,
+          missingScopes: [],
+          clientRefusal: undefined,
+        });
       }
       expect(world.recalls).toEqual([]);
       expect(world.loads).toEqual([]);
     },
   );
+});
+
+describe('a foreign token', () => {
+  const foreign = 'sk_live_4eC39HqLyjWDarjtT1zdp7dc';
+  const { key: native, token } = issueKey();
+  const importOf = (text: string): KeyRecord => {
+    const { key } = issueKey({ scopes: ['a'] });
+    return { ...key, secrets: [{ ...secretOf(text), imported: true, hint: '' }] };
+  };
+  const imported = importOf(foreign);
+  const malformed = {
+    verdict: 'MALFORMED',
+    snapshot: undefined,
+    missingScopes: [],
+    clientRefusal: undefined,
+  };
+
+  test('is judged like any other where its key was imported', async () => {
+    const outcome = await judge([native, imported], ask(foreign, { scopes: ['a'] }));
+    expect(outcome.verdict).toBe('VALID');
+    expect(outcome.snapshot?.key).toBe(imported);
+    expect((await judge([imported], ask(foreign, { scopes: ['b'] }))).verdict).toBe('SCOPE_MISSING');
+    expect((await judge([{ ...imported, switch: 'REVOKED' }], ask(foreign))).verdict).toBe('REVOKED');
+    expect((await judge([imported], ask(foreign), nowhere)).verdict).toBe('NOT_FOUND');
+  });
+
+  test('of no key is NOT_FOUND where others were imported', async () => {
+    for (const text of [`${foreign}x`, foreign.toUpperCase(), ` ${foreign}`, 'x'])
+      expect((await judge([imported], ask(text))).verdict).toBe('NOT_FOUND');
+  });
+
+  test.each([true, false])(
+    'is MALFORMED, and no key is looked up, where none was imported (warm: %j)',
+    async (warm) => {
+      const world = snapshotWorld([native], { warm });
+      const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+      expect(verifier.tryVerify(ask(foreign), everywhere)).toEqual(warm ? malformed : undefined);
+      expect(await verifier.verify(ask(foreign), everywhere)).toEqual(malformed);
+      expect(world.recalls).toEqual([]);
+      expect(world.loads).toEqual([]);
+      expect(world.importQuestions).toEqual(warm ? ['recall', 'recall'] : ['recall', 'recall', 'load']);
+    },
+  );
+
+  test('asks memory first, then the database, by its digest and with the wanted revision', async () => {
+    const world = snapshotWorld([imported], { warm: false });
+    const asked: unknown[] = [];
+    const snapshots = {
+      ...world,
+      async loadImports(...question: Parameters<SnapshotSource['loadImports']>) {
+        asked.push(...question);
+        return world.loadImports(...question);
+      },
+    };
+    const verifier = createVerifier({ snapshots, nowMs: () => NOW_MS });
+    const minRevision = { shard: 0, seq: 7 };
+    const ref = readToken(foreign)?.ref ?? '';
+    expect((await verifier.verify(ask(foreign, { minRevision }), everywhere)).verdict).toBe('VALID');
+    expect(asked).toEqual([minRevision]);
+    expect(world.recalls).toEqual([[ref, minRevision]]);
+    expect(world.loads).toEqual([[ref, minRevision]]);
+  });
+
+  test('leaves tryVerify without an answer where memory knows of imports but not of the key', () => {
+    const world = { ...snapshotWorld([imported], { warm: false }), recallImports: () => true };
+    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    expect(verifier.tryVerify(ask(foreign), everywhere)).toBeUndefined();
+    expect(world.loads).toEqual([]);
+  });
+
+  test('whose imports nobody can tell of makes a fault, never a verdict', async () => {
+    const fault = new Fault('DATABASE_UNAVAILABLE', 'the database does not answer');
+    const world = { ...snapshotWorld([], { warm: false }), loadImports: () => Promise.reject(fault) };
+    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    await expect(verifier.verify(ask(foreign), everywhere)).rejects.toBe(fault);
+  });
+
+  test('is no way around a checksum: a token of our shape that is mistyped is never looked up', async () => {
+    const last = token.endsWith('0') ? '1' : '0';
+    const mistyped = token.slice(0, -1) + last;
+    // Somebody imported the very digest of it.
+    for (const warm of [true, false]) {
+      const world = snapshotWorld([importOf(mistyped)], { warm });
+      const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+      expect(verifier.tryVerify(ask(mistyped), everywhere)).toEqual(malformed);
+      expect(await verifier.verify(ask(mistyped), everywhere)).toEqual(malformed);
+      expect([world.recalls, world.loads, world.importQuestions]).toEqual([[], [], []]);
+    }
+  });
+
+  test('of ours is found by its key id alone, and asks nothing about imports', async () => {
+    const world = snapshotWorld([native], { warm: false });
+    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    expect((await verifier.verify(ask(token), everywhere)).verdict).toBe('VALID');
+    expect(world.importQuestions).toEqual([]);
+  });
 });
 
 describe('NOT_FOUND', () => {
@@ -127,7 +234,12 @@ describe('NOT_FOUND', () => {
 
   test.each(cases)('%s', async (_what, verification, reach) => {
     const outcome = await judge([key], verification, reach);
-    expect(outcome).toEqual({ verdict: 'NOT_FOUND', snapshot: undefined, missingScopes: [] });
+    expect(outcome).toEqual({
+      verdict: 'NOT_FOUND',
+      snapshot: undefined,
+      missingScopes: [],
+      clientRefusal: undefined,
+    });
   });
 
   test('is one and the same object whatever the cause: nothing in it can tell them apart', async () => {
@@ -232,10 +344,7 @@ describe('memory', () => {
 
   test('and a database that does not answer make a fault, never a verdict', async () => {
     const fault = new Fault('DATABASE_UNAVAILABLE', 'the database does not answer');
-    const snapshots: SnapshotSource = {
-      recall: () => undefined,
-      load: () => Promise.reject(fault),
-    };
+    const snapshots = { ...memoryOnly(() => undefined), load: () => Promise.reject(fault) };
     const verifier = createVerifier({ snapshots, nowMs: () => NOW_MS });
     await expect(verifier.verify(ask(token), everywhere)).rejects.toBe(fault);
   });
@@ -254,7 +363,7 @@ test('verify and tryVerify agree on random keys, tokens, callers and times', asy
         resourceAccess: fc.constantFrom({ type: 'ALL' } as const, { type: 'LISTED', ids: ['shop'] } as const),
       }),
       lifetime,
-      fc.constantFrom('right', 'right', 'older', 'wrong', 'unknown', 'junk'),
+      fc.constantFrom('right', 'right', 'older', 'wrong', 'unknown', 'junk', 'foreign'),
       fc.record({
         keyspaceId: fc.constantFrom(undefined, undefined, KEYSPACE_ID, OTHER_KEYSPACE_ID),
         resource: fc.constantFrom('', 'shop', 'other'),
@@ -270,7 +379,8 @@ test('verify and tryVerify agree on random keys, tokens, callers and times', asy
           older,
           wrong: newToken('acme', key.id),
           unknown: newToken('acme', newId('key')),
-          junk: 'junk',
+          junk: '',
+          foreign: 'of no make of ours',
         };
         const { verdict, snapshot } = await judge([stored], ask(tokens[which], demands), (id?: string) =>
           reached.includes(id ?? ''),

@@ -1,0 +1,223 @@
+import { Fault } from '../../core/fault.ts';
+import type { OwnerAttributes, OwnerRecord } from '../../core/owner.ts';
+import { difference } from '../audit/audit-event.ts';
+import type { Change } from '../../core/change.ts';
+import { requireReach, requireScope, type Caller } from '../callers/caller.ts';
+import { KEYS_MAX, revokeKeys, sampleOf } from './batch-revoke-keys.ts';
+import { keyspaceNotFound, newOwner, requireEtag, type Etag } from './key-rules.ts';
+import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
+import { decodePageToken, encodePageToken } from './page-token.ts';
+import type { KeyCounts, Repositories } from './ports.ts';
+
+/** Names an owner, and the version that the caller saw. */
+export interface OwnerTarget extends MutationRequest {
+  readonly keyspaceId: string;
+  readonly id: string;
+  readonly etag: Etag;
+}
+
+export interface CreateOwnerRequest extends MutationRequest {
+  readonly keyspaceId: string;
+  readonly id: string;
+  readonly attributes: OwnerAttributes;
+}
+
+type OwnerAnswer = Promise<Mutated<{ readonly owner: OwnerRecord }>>;
+
+/** Makes an owner. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, KEYSPACE_NOT_FOUND, OWNER_EXISTS */
+export function createOwner(mutate: Mutate, request: CreateOwnerRequest): OwnerAnswer {
+  const { caller, keyspaceId, id, attributes } = request;
+  requireReach(caller, keyspaceId);
+  return mutate('CreateOwner', request, async (tx, nowMs) => {
+    if ((await tx.keyspaces.get(keyspaceId)) === undefined) throw keyspaceNotFound(keyspaceId);
+    const owner = { ...newOwner(keyspaceId, id, nowMs), ...attributes };
+    await tx.owners.insert(owner);
+    return {
+      answer: { owner },
+      audit: { action: 'owner.create', keyspaceId, targetId: id, details: { ...owner } },
+    };
+  });
+}
+
+/** Reads one owner and counts its keys. @throws Fault OWNER_NOT_FOUND */
+export async function getOwner(
+  store: Repositories,
+  caller: Caller,
+  { keyspaceId, id }: { readonly keyspaceId: string; readonly id: string },
+  nowMs: number,
+): Promise<{ readonly owner: OwnerRecord; readonly keys: KeyCounts }> {
+  const owner = caller.reaches(keyspaceId) ? await store.owners.get(keyspaceId, id) : undefined;
+  if (owner === undefined) throw ownerNotFound();
+  return { owner, keys: await store.owners.countKeys(keyspaceId, id, nowMs) };
+}
+
+/** Lists the owners of a keyspace by id. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, INVALID_FIELD for a page token of another list */
+export async function listOwners(
+  store: Repositories,
+  request: {
+    readonly caller: Caller;
+    readonly keyspaceId: string;
+    readonly suspendedOnly: boolean;
+    readonly pageSize: number;
+    readonly pageToken: string;
+  },
+): Promise<{ readonly owners: readonly OwnerRecord[]; readonly nextPageToken: string }> {
+  const { caller, keyspaceId, suspendedOnly, pageSize } = request;
+  requireReach(caller, keyspaceId);
+  const question = { list: 'owners', keyspaceId, suspendedOnly };
+  const afterId = decodePageToken(request.pageToken, question, (position) => {
+    const { id } = position as { readonly id?: unknown };
+    return typeof id === 'string' && !id.includes('\0') ? id : undefined;
+  });
+  const rows = await store.owners.list({ keyspaceId, suspendedOnly, afterId, limit: pageSize + 1 });
+  const owners = rows.slice(0, pageSize);
+  const last = owners.at(-1);
+  const more = rows.length > pageSize && last !== undefined;
+  return { owners, nextPageToken: more ? encodePageToken(question, { id: last.id }) : '' };
+}
+
+export interface UpdateOwnerRequest extends OwnerTarget {
+  readonly change: Partial<OwnerAttributes>;
+}
+
+/** Changes what is known of an owner. @throws Fault OWNER_NOT_FOUND, ETAG_MISMATCH */
+export function updateOwner(mutate: Mutate, request: UpdateOwnerRequest): OwnerAnswer {
+  const { keyspaceId, id, change } = request;
+  return mutate('UpdateOwner', request, async (tx, nowMs) => {
+    const before = await lockOwner(tx, request);
+    const details = difference<OwnerRecord>(
+      before,
+      { ...before, ...change },
+      Object.keys(change) as (keyof OwnerAttributes)[],
+    );
+    if (Object.keys(details).length === 0) return { answer: { owner: before } };
+    const owner = changed(before, change, nowMs);
+    await tx.owners.update(owner);
+    return { answer: { owner }, audit: { action: 'owner.update', keyspaceId, targetId: id, details } };
+  });
+}
+
+export interface SuspendOwnerRequest extends OwnerTarget {
+  /** A word to count by. */
+  readonly reason: string;
+  /** For people; kept in the audit record only. */
+  readonly note: string;
+  /** Changes nothing. */
+  readonly validateOnly: boolean;
+}
+
+/** Stops all keys of an owner. @throws Fault OWNER_NOT_FOUND, ETAG_MISMATCH */
+export function suspendOwner(
+  mutate: Mutate,
+  request: SuspendOwnerRequest,
+): Promise<Mutated<{ readonly owner: OwnerRecord; readonly keys: KeyCounts }>> {
+  const { keyspaceId, id, reason, note, validateOnly } = request;
+  return mutate('SuspendOwner', request, async (tx, nowMs) => {
+    const before = await lockOwner(tx, request);
+    const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
+    if (validateOnly || before.suspendTimeMs !== null) return { answer: { owner: before, keys } };
+    const owner = changed(before, { suspendTimeMs: nowMs, suspendReason: reason }, nowMs);
+    await tx.owners.update(owner);
+    return {
+      answer: { owner, keys },
+      audit: { action: 'owner.suspend', keyspaceId, targetId: id, details: { reason, note, keys } },
+      changes: [{ kind: 'owner', keyspaceId, id }],
+    };
+  });
+}
+
+/** Lets the keys of an owner pass again. @throws Fault OWNER_NOT_FOUND, ETAG_MISMATCH */
+export function resumeOwner(mutate: Mutate, request: OwnerTarget): OwnerAnswer {
+  const { keyspaceId, id } = request;
+  return mutate('ResumeOwner', request, async (tx, nowMs) => {
+    const before = await lockOwner(tx, request);
+    if (before.suspendTimeMs === null) return { answer: { owner: before } };
+    const owner = changed(before, { suspendTimeMs: null, suspendReason: '' }, nowMs);
+    await tx.owners.update(owner);
+    return {
+      answer: { owner },
+      audit: { action: 'owner.resume', keyspaceId, targetId: id, details: {} },
+      changes: [{ kind: 'owner', keyspaceId, id }],
+    };
+  });
+}
+
+/** What becomes of the keys of an owner that is deleted. */
+export type KeysFate = 'REVOKE' | 'DETACH';
+
+export interface DeleteOwnerRequest extends OwnerTarget {
+  /** Undefined: it must have none. */
+  readonly keysFate: KeysFate | undefined;
+  /** Changes nothing. */
+  readonly validateOnly: boolean;
+}
+
+/**
+ * Deletes an owner; its keys are revoked or let go, if the request says so.
+ * @throws Fault OWNER_NOT_FOUND, OWNER_IN_USE, TOO_MANY_KEYS, ETAG_MISMATCH, CALLER_SCOPE_MISSING
+ */
+export function deleteOwner(
+  mutate: Mutate,
+  request: DeleteOwnerRequest,
+): Promise<Mutated<{ readonly keys: KeyCounts; readonly sampleIds: readonly string[] }>> {
+  const { caller, keyspaceId, id, keysFate, validateOnly } = request;
+  if (keysFate === 'REVOKE') requireScope(caller, ['keys:revoke']);
+  return mutate('DeleteOwner', request, async (tx, nowMs) => {
+    await lockOwner(tx, request);
+    const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
+    const keyIds = await tx.keys.idsOf({ keyspaceId, ownerId: id }, KEYS_MAX + 1);
+    const answer = { keys, sampleIds: sampleOf(keyIds) };
+    if (validateOnly) return { answer };
+    if (keyIds.length > 0 && keysFate === undefined) {
+      throw new Fault(
+        'OWNER_IN_USE',
+        `the owner still has ${keyIds.length} ${keyIds.length === 1 ? 'key' : 'keys'}; say what becomes of them in keys_fate`,
+        { metadata: { keyspace_id: keyspaceId, keys: String(keyIds.length) } },
+      );
+    }
+    const changes: Change[] = [{ kind: 'owner', keyspaceId, id }];
+    if (keysFate === 'REVOKE') {
+      const revoked = await revokeKeys(tx, {
+        choice: { keyspaceId, ownerId: id },
+        actor: caller.keyId,
+        reason: 'owner-deleted',
+        note: '',
+        nowMs,
+      });
+      for (const keyId of revoked) changes.push({ kind: 'key', id: keyId });
+    } else if (keyIds.length > 0) {
+      for (const keyId of await tx.keys.detachOwner(keyspaceId, id, nowMs))
+        changes.push({ kind: 'key', id: keyId });
+    }
+    await tx.owners.delete(keyspaceId, id);
+    return {
+      answer,
+      audit: {
+        action: 'owner.delete',
+        keyspaceId,
+        targetId: id,
+        details: { keysFate: keysFate ?? null, keys },
+      },
+      changes,
+    };
+  });
+}
+
+/** What was asked for is not told back: a token in its place would be told with it. */
+function ownerNotFound(): Fault {
+  return new Fault('OWNER_NOT_FOUND', 'there is no owner of this id in this keyspace');
+}
+
+async function lockOwner(
+  tx: Repositories,
+  { caller, keyspaceId, id, etag }: OwnerTarget,
+): Promise<OwnerRecord> {
+  const owner = caller.reaches(keyspaceId) ? await tx.owners.get(keyspaceId, id, 'update') : undefined;
+  if (owner === undefined) throw ownerNotFound();
+  requireEtag(owner, etag);
+  return owner;
+}
+
+function changed(owner: OwnerRecord, change: Partial<OwnerRecord>, nowMs: number): OwnerRecord {
+  return { ...owner, ...change, updateTimeMs: nowMs, version: owner.version + 1 };
+}

@@ -1,0 +1,95 @@
+import type { OwnerAttributes, OwnerRecord } from '../../../core/owner.ts';
+import { KeysFate as KeysFateCode, type Owner } from '../../../proto/gen/latchkey/v1/owner_service.ts';
+import { formatEtag } from '../../lifecycle/key-rules.ts';
+import type { KeysFate } from '../../lifecycle/owners.ts';
+import type { KeyCounts } from '../../lifecycle/ports.ts';
+import type { Fields } from './fields.ts';
+import { DISPLAY_NAME_MAX, OWNER_ID_MAX, readMask } from './key.ts';
+import { readMetadata } from './rules.ts';
+import { toTimestamp } from './times.ts';
+
+export function toOwner(owner: OwnerRecord): Owner {
+  return {
+    keyspaceId: owner.keyspaceId,
+    id: owner.id,
+    displayName: owner.displayName,
+    metadata: new Map(Object.entries(owner.metadata)),
+    limits: [],
+    suspended: owner.suspendTimeMs !== null,
+    suspendTime: toTimestamp(owner.suspendTimeMs),
+    suspendReason: owner.suspendReason,
+    createTime: toTimestamp(owner.createTimeMs),
+    updateTime: toTimestamp(owner.updateTimeMs),
+    etag: formatEtag(owner.version),
+  };
+}
+
+export function toKeyCounts(keys: KeyCounts): {
+  active: bigint;
+  disabled: bigint;
+  revoked: bigint;
+  expired: bigint;
+} {
+  return {
+    active: BigInt(keys.ACTIVE),
+    disabled: BigInt(keys.DISABLED),
+    revoked: BigInt(keys.REVOKED),
+    expired: BigInt(keys.EXPIRED),
+  };
+}
+
+/** An owner's id. */
+export function readOwnerId(fields: Fields, field: string, id: string): string {
+  return fields.text(field, id, { max: OWNER_ID_MAX, required: true });
+}
+
+/** The attributes of a new owner. */
+export function readOwnerAttributes(fields: Fields, owner: Owner): OwnerAttributes {
+  // What the contract has and this version cannot honour must not be lost in silence.
+  if (owner.limits.length > 0) fields.unsupported('owner.limits');
+  return {
+    displayName: readAttribute.displayName(fields, owner),
+    metadata: readAttribute.metadata(fields, owner),
+  };
+}
+
+const UPDATABLE = { display_name: 'displayName', metadata: 'metadata' } as const satisfies Record<
+  string,
+  keyof OwnerAttributes
+>;
+
+/** The new values of the fields that an update mask names. */
+export function readOwnerChange(
+  fields: Fields,
+  owner: Owner,
+  mask: readonly string[] | undefined,
+): Partial<OwnerAttributes> {
+  const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['limits']);
+  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
+  return Object.fromEntries(
+    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, owner)]),
+  );
+}
+
+/** What becomes of an owner's keys. */
+export function readKeysFate(fields: Fields, fate: KeysFateCode): KeysFate | undefined {
+  switch (fate) {
+    case KeysFateCode.KEYS_FATE_REVOKE:
+      return 'REVOKE';
+    case KeysFateCode.KEYS_FATE_DETACH:
+      return 'DETACH';
+    case KeysFateCode.KEYS_FATE_UNSPECIFIED:
+      return undefined;
+    default:
+      fields.refuse('keys_fate', 'is not a fate');
+      return undefined;
+  }
+}
+
+const readAttribute: {
+  readonly [A in keyof OwnerAttributes]: (fields: Fields, owner: Owner) => OwnerAttributes[A];
+} = {
+  displayName: (fields, owner) =>
+    fields.text('owner.display_name', owner.displayName, { max: DISPLAY_NAME_MAX }),
+  metadata: (fields, owner) => readMetadata(fields, 'owner.metadata', owner.metadata),
+};

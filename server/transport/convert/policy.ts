@@ -1,0 +1,68 @@
+import type { PolicyAttributes, PolicyRecord } from '../../../core/policy.ts';
+import type { Policy } from '../../../proto/gen/latchkey/v1/policy_service.ts';
+import { formatEtag } from '../../lifecycle/key-rules.ts';
+import type { Fields } from './fields.ts';
+import { DISPLAY_NAME_MAX, readMask } from './key.ts';
+import { readRule, toRules } from './rules.ts';
+import { toTimestamp } from './times.ts';
+
+export function toPolicy(policy: PolicyRecord): Policy {
+  return {
+    ...toRules(policy),
+    id: policy.id,
+    keyspaceId: policy.keyspaceId,
+    displayName: policy.displayName,
+    limits: [],
+    createTime: toTimestamp(policy.createTimeMs),
+    updateTime: toTimestamp(policy.updateTimeMs),
+    etag: formatEtag(policy.version),
+  };
+}
+
+/** The attributes of a new policy. */
+export function readPolicyAttributes(fields: Fields, policy: Policy): PolicyAttributes {
+  // What the contract has and this version cannot honour must not be lost in silence.
+  if (policy.limits.length > 0) fields.unsupported('policy.limits');
+  return {
+    displayName: readAttribute.displayName(fields, policy),
+    scopes: readAttribute.scopes(fields, policy),
+    resourceAccess: readAttribute.resourceAccess(fields, policy),
+    restrictions: readAttribute.restrictions(fields, policy),
+    metadata: readAttribute.metadata(fields, policy),
+    tags: readAttribute.tags(fields, policy),
+  };
+}
+
+const UPDATABLE = {
+  display_name: 'displayName',
+  scopes: 'scopes',
+  resource_access: 'resourceAccess',
+  restrictions: 'restrictions',
+  metadata: 'metadata',
+  tags: 'tags',
+} as const satisfies Record<string, keyof PolicyAttributes>;
+
+/** The new values of the fields that an update mask names. */
+export function readPolicyChange(
+  fields: Fields,
+  policy: Policy,
+  mask: readonly string[] | undefined,
+): Partial<PolicyAttributes> {
+  const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['limits']);
+  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
+  return Object.fromEntries(
+    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, policy)]),
+  );
+}
+
+const readAttribute: {
+  readonly [A in keyof PolicyAttributes]: (fields: Fields, policy: Policy) => PolicyAttributes[A];
+} = {
+  displayName: (fields, policy) =>
+    fields.text('policy.display_name', policy.displayName, { max: DISPLAY_NAME_MAX, required: true }),
+  scopes: (fields, policy) => readRule.scopes(fields, 'policy', policy),
+  resourceAccess: (fields, policy) => readRule.resourceAccess(fields, 'policy', policy),
+  restrictions: (fields, policy) => readRule.restrictions(fields, 'policy', policy),
+  metadata: (fields, policy) => readRule.metadata(fields, 'policy', policy),
+  tags: (fields, policy) => readRule.tags(fields, 'policy', policy),
+};

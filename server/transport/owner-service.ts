@@ -1,0 +1,153 @@
+import type { ServiceImplementation } from 'nice-grpc';
+import type { OwnerRecord } from '../../core/owner.ts';
+import { Owner, type OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
+import type { Caller } from '../callers/caller.ts';
+import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
+import {
+  createOwner,
+  deleteOwner,
+  getOwner,
+  listOwners,
+  resumeOwner,
+  suspendOwner,
+  updateOwner,
+} from '../lifecycle/owners.ts';
+import type { Repositories } from '../lifecycle/ports.ts';
+import { readFields } from './convert/fields.ts';
+import { PAGE_TOKEN_MAX } from './convert/list.ts';
+import {
+  readKeysFate,
+  readOwnerAttributes,
+  readOwnerChange,
+  readOwnerId,
+  toKeyCounts,
+  toOwner,
+} from './convert/owner.ts';
+import { toTimestamp } from './convert/times.ts';
+import { ETAG_MAX, NOTE_MAX, REASON_MAX } from './key-service.ts';
+import type { CallerContext } from './middleware.ts';
+
+/** OwnerService: convert, command, convert. */
+export function createOwnerService(options: {
+  readonly store: Repositories;
+  readonly mutate: Mutate;
+  readonly nowMs: () => number;
+}): ServiceImplementation<OwnerServiceDefinition, CallerContext> {
+  const { store, mutate, nowMs } = options;
+  const answer = ({ owner, revision }: Mutated<{ readonly owner: OwnerRecord }>) => ({
+    owner: toOwner(owner),
+    revision,
+  });
+
+  return {
+    async createOwner({ owner = Owner.fromPartial({}), requestId }, { caller }) {
+      const fields = readFields();
+      const request = {
+        caller,
+        requestId: fields.requestId(requestId),
+        keyspaceId: fields.keyspaceId('owner.keyspace_id', owner.keyspaceId),
+        id: readOwnerId(fields, 'owner.id', owner.id),
+        attributes: readOwnerAttributes(fields, owner),
+      };
+      fields.finish();
+      return answer(await createOwner(mutate, request));
+    },
+
+    async getOwner(message, { caller }) {
+      const fields = readFields();
+      const keyspaceId = fields.keyspaceId('keyspace_id', message.keyspaceId);
+      const id = readOwnerId(fields, 'id', message.id);
+      fields.finish();
+      const { owner, keys } = await getOwner(store, caller, { keyspaceId, id }, nowMs());
+      return { owner: toOwner(owner), keys: toKeyCounts(keys) };
+    },
+
+    async listOwners(message, { caller }) {
+      const fields = readFields();
+      const request = {
+        caller,
+        keyspaceId: fields.keyspaceId('keyspace_id', message.keyspaceId),
+        suspendedOnly: message.suspendedOnly,
+        pageSize: fields.pageSize(message.pageSize),
+        pageToken: fields.text('page_token', message.pageToken, { max: PAGE_TOKEN_MAX }),
+      };
+      fields.finish();
+      const { owners, nextPageToken } = await listOwners(store, request);
+      return { owners: owners.map(toOwner), nextPageToken };
+    },
+
+    async updateOwner({ owner = Owner.fromPartial({}), updateMask, requestId }, { caller }) {
+      const fields = readFields();
+      const request = {
+        caller,
+        requestId: fields.requestId(requestId),
+        keyspaceId: fields.keyspaceId('owner.keyspace_id', owner.keyspaceId),
+        id: readOwnerId(fields, 'owner.id', owner.id),
+        etag: fields.text('owner.etag', owner.etag, { max: ETAG_MAX }),
+        change: readOwnerChange(fields, owner, updateMask),
+      };
+      fields.finish();
+      return answer(await updateOwner(mutate, request));
+    },
+
+    async suspendOwner(message, { caller }) {
+      const fields = readFields();
+      const reason = fields.text('reason', message.reason, { max: REASON_MAX });
+      const note = fields.text('note', message.note, { max: NOTE_MAX, multiline: true });
+      const { validateOnly } = message;
+      const target = readTarget(message, caller, fields);
+      const suspended = await suspendOwner(mutate, { ...target, reason, note, validateOnly });
+      return {
+        ...answer(suspended),
+        keys: toKeyCounts(suspended.keys),
+        effectiveTime: validateOnly ? undefined : toTimestamp(suspended.effectiveTimeMs),
+      };
+    },
+
+    async resumeOwner(message, { caller }) {
+      return answer(await resumeOwner(mutate, readTarget(message, caller)));
+    },
+
+    async deleteOwner(message, { caller }) {
+      const fields = readFields();
+      const keysFate = readKeysFate(fields, message.keysFate);
+      const { validateOnly } = message;
+      const target = readTarget(message, caller, fields);
+      const deleted = await deleteOwner(mutate, { ...target, keysFate, validateOnly });
+      return {
+        keys: toKeyCounts(deleted.keys),
+        sampleIds: [...deleted.sampleIds],
+        revision: deleted.revision,
+        effectiveTime: validateOnly ? undefined : toTimestamp(deleted.effectiveTimeMs),
+      };
+    },
+  };
+}
+
+/** The fields that every change of one owner has. @throws Fault INVALID_FIELD, also for what was read before */
+function readTarget(
+  message: {
+    readonly keyspaceId: string;
+    readonly id: string;
+    readonly etag: string;
+    readonly requestId: string;
+  },
+  caller: Caller,
+  fields = readFields(),
+): {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly keyspaceId: string;
+  readonly id: string;
+  readonly etag: string;
+} {
+  const target = {
+    caller,
+    requestId: fields.requestId(message.requestId),
+    keyspaceId: fields.keyspaceId('keyspace_id', message.keyspaceId),
+    id: readOwnerId(fields, 'id', message.id),
+    etag: fields.text('etag', message.etag, { max: ETAG_MAX }),
+  };
+  fields.finish();
+  return target;
+}
