@@ -1,6 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { CallOptions } from 'nice-grpc';
 import { newId } from '../../core/ids.ts';
+import { KeysFate } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import type { Latchkey, LatchkeyError } from '../../sdk/src/index.ts';
+import type { Clients } from '../support/clients.ts';
+import { failureOf } from '../support/failure-of.ts';
 import { serveLatchkey, type IssuedKey } from './support/serve-latchkey.ts';
 
 const served = serveLatchkey();
@@ -125,6 +129,132 @@ describe('what is out of the reach of a confined root key is answered as if it d
       await expect(powerful.keys.lookup({ token })).rejects.toMatchObject(unknown);
       expect(await powerful.verify({ token })).toMatchObject({ verdict: 'NOT_FOUND' });
     }
+  });
+});
+
+/** Everything that can be asked about one policy. */
+const ABOUT_A_POLICY: Readonly<
+  Record<string, (clients: Clients, id: string, options: CallOptions) => Promise<unknown>>
+> = {
+  get: ({ policies }, id, options) => policies.getPolicy({ id }, options),
+  update: ({ policies }, id, options) =>
+    policies.updatePolicy({ policy: { id, tags: ['mine'] }, updateMask: ['tags'] }, options),
+  'update with an etag': ({ policies }, id, options) =>
+    policies.updatePolicy({ policy: { id, tags: ['mine'], etag: 'x' }, updateMask: ['tags'] }, options),
+  delete: ({ policies }, id, options) => policies.deletePolicy({ id }, options),
+  'give it to a key': ({ keys }, id, options) =>
+    keys.createKey({ key: { keyspaceId: insideId, policyIds: [id] } }, options),
+  'give it to a key that there is': ({ keys }, id, options) =>
+    keys.updateKey({ key: { id: inside.id, policyIds: [id] }, updateMask: ['policy_ids'] }, options),
+};
+
+/** Everything that can be asked about one owner of a keyspace. */
+const ABOUT_AN_OWNER: Readonly<
+  Record<string, (clients: Clients, keyspaceId: string, options: CallOptions) => Promise<unknown>>
+> = {
+  get: ({ owners }, keyspaceId, options) => owners.getOwner({ keyspaceId, id: 'team-7' }, options),
+  update: ({ owners }, keyspaceId, options) =>
+    owners.updateOwner({ owner: { keyspaceId, id: 'team-7' }, updateMask: ['metadata'] }, options),
+  suspend: ({ owners }, keyspaceId, options) => owners.suspendOwner({ keyspaceId, id: 'team-7' }, options),
+  'suspend, to see only': ({ owners }, keyspaceId, options) =>
+    owners.suspendOwner({ keyspaceId, id: 'team-7', validateOnly: true }, options),
+  resume: ({ owners }, keyspaceId, options) => owners.resumeOwner({ keyspaceId, id: 'team-7' }, options),
+  delete: ({ owners }, keyspaceId, options) => owners.deleteOwner({ keyspaceId, id: 'team-7' }, options),
+  'delete with its keys': ({ owners }, keyspaceId, options) =>
+    owners.deleteOwner({ keyspaceId, id: 'team-7', keysFate: KeysFate.KEYS_FATE_REVOKE }, options),
+};
+
+/** What else takes a keyspace. */
+const IN_A_KEYSPACE: Readonly<
+  Record<string, (clients: Clients, keyspaceId: string, options: CallOptions) => Promise<unknown>>
+> = {
+  'create a policy': ({ policies }, keyspaceId, options) =>
+    policies.createPolicy({ policy: { keyspaceId, displayName: 'x' } }, options),
+  'list policies': ({ policies }, keyspaceId, options) => policies.listPolicies({ keyspaceId }, options),
+  'create an owner': ({ owners }, keyspaceId, options) =>
+    owners.createOwner({ owner: { keyspaceId, id: 'team-7' } }, options),
+  'list owners': ({ owners }, keyspaceId, options) => owners.listOwners({ keyspaceId }, options),
+  'import keys': ({ keys }, keyspaceId, options) => keys.importKeys({ keyspaceId, keys: [{}] }, options),
+  'revoke keys': ({ keys }, keyspaceId, options) =>
+    keys.batchRevokeKeys({ keyspaceId, ownerId: 'team-7' }, options),
+};
+
+describe('what is out of the reach of a confined root key is answered as if it did not exist:', () => {
+  let confined: Clients;
+  let policyId: string;
+  beforeAll(async () => {
+    const { root, clients, issue, issueRoot } = served();
+    const scopes = ['verify', 'keys:read', 'keys:write', 'keys:revoke', 'config:read', 'config:write'];
+    confined = clients((await issueRoot(scopes, [insideId])).token);
+    const { policy } = await root.policies.createPolicy({
+      policy: { keyspaceId: outsideId, displayName: 'plan' },
+    });
+    policyId = policy?.id ?? '';
+    await issue({ keyspaceId: outsideId, ownerId: 'team-7', policyIds: [policyId] });
+    // Nobody needs root keys to have owners, but they may.
+    await issue({ keyspaceId: ROOT_SPACE, ownerId: 'team-7', scopes: ['verify'] });
+  });
+
+  /** All that could have been changed. */
+  const state = async (): Promise<object> => {
+    const { root } = served();
+    return [
+      await root.policies.listPolicies({ keyspaceId: outsideId }),
+      await root.owners.listOwners({ keyspaceId: outsideId }),
+      await root.owners.listOwners({ keyspaceId: ROOT_SPACE }),
+      await root.keys.listKeys({ filter: { keyspaceId: outsideId } }),
+      await root.keys.getKey({ id: inside.id }),
+    ];
+  };
+  /** A failure without the ids that it is about. */
+  const failing = async (call: (options: CallOptions) => Promise<unknown>, id: string): Promise<object> =>
+    JSON.parse(JSON.stringify(await failureOf(call)).replaceAll(id, '<id>')) as object;
+
+  test.each(Object.entries(ABOUT_A_POLICY))('a policy: %s', async (_name, ask) => {
+    const nowhere = newId('policy');
+    const before = await state();
+    const expected = await failing((options) => ask(confined, nowhere, options), nowhere);
+    expect(expected).toMatchObject({ code: 5, reason: 'POLICY_NOT_FOUND' });
+    expect(await failing((options) => ask(confined, policyId, options), policyId)).toEqual(expected);
+    expect(await state()).toEqual(before);
+  });
+
+  test.each([
+    ...Object.entries(ABOUT_AN_OWNER).map(
+      ([name, ask]) => [`an owner: ${name}`, ask, 'OWNER_NOT_FOUND'] as const,
+    ),
+    ...Object.entries(IN_A_KEYSPACE).map(
+      ([name, ask]) => [`a keyspace: ${name}`, ask, 'CALLER_KEYSPACE_NOT_ALLOWED'] as const,
+    ),
+  ])('%s', async (_name, ask, reason) => {
+    const nowhere = newId('keyspace');
+    const before = await state();
+    const expected = await failing((options) => ask(confined, nowhere, options), nowhere);
+    expect(expected).toMatchObject({ reason });
+    for (const id of [outsideId, ROOT_SPACE])
+      expect(await failing((options) => ask(confined, id, options), id)).toEqual(expected);
+    expect(await state()).toEqual(before);
+  });
+
+  test('and within its reach it does all of that', async () => {
+    const { policy } = await confined.policies.createPolicy({
+      policy: { keyspaceId: insideId, displayName: 'plan' },
+    });
+    const { key } = await confined.keys.createKey({
+      key: { keyspaceId: insideId, ownerId: 'team-7', policyIds: [policy?.id ?? ''] },
+    });
+    await confined.policies.updatePolicy({
+      policy: { id: policy?.id ?? '', tags: ['x'] },
+      updateMask: ['tags'],
+    });
+    expect((await confined.policies.listPolicies({ keyspaceId: insideId })).policies).toHaveLength(1);
+    expect((await confined.owners.listOwners({ keyspaceId: insideId })).owners).toHaveLength(1);
+    await confined.owners.suspendOwner({ keyspaceId: insideId, id: 'team-7' });
+    await confined.owners.resumeOwner({ keyspaceId: insideId, id: 'team-7' });
+    await confined.keys.updateKey({ key: { id: key?.id ?? '' }, updateMask: ['policy_ids', 'owner_id'] });
+    await confined.policies.deletePolicy({ id: policy?.id ?? '' });
+    await confined.owners.deleteOwner({ keyspaceId: insideId, id: 'team-7' });
+    await confined.keys.deleteKey({ id: key?.id ?? '' });
   });
 });
 

@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { ErrorInfo } from '../../proto/gen/google/rpc/error_details.ts';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
+import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import type { RawAnswer, RawConnection } from './support/raw-connection.ts';
 import { serveLatchkey } from './support/serve-latchkey.ts';
@@ -33,6 +35,18 @@ const NEEDS: Readonly<Record<string, string>> = {
   'KeyspaceService/ListKeyspaces': 'config:read',
   'KeyspaceService/UpdateKeyspace': 'config:write',
   'KeyspaceService/DeleteKeyspace': 'config:write',
+  'PolicyService/CreatePolicy': 'config:write',
+  'PolicyService/GetPolicy': 'config:read',
+  'PolicyService/ListPolicies': 'config:read',
+  'PolicyService/UpdatePolicy': 'config:write',
+  'PolicyService/DeletePolicy': 'config:write',
+  'OwnerService/CreateOwner': 'keys:write',
+  'OwnerService/GetOwner': 'keys:read',
+  'OwnerService/ListOwners': 'keys:read',
+  'OwnerService/UpdateOwner': 'keys:write',
+  'OwnerService/SuspendOwner': 'keys:write keys:revoke',
+  'OwnerService/ResumeOwner': 'keys:write',
+  'OwnerService/DeleteOwner': 'keys:write',
 };
 
 const SCOPES = [
@@ -65,7 +79,13 @@ function infoOf({ status }: RawAnswer): ErrorInfo {
 }
 
 test('the table below knows every RPC of the contract', () => {
-  const services = [VerifyServiceDefinition, KeyServiceDefinition, KeyspaceServiceDefinition];
+  const services = [
+    VerifyServiceDefinition,
+    KeyServiceDefinition,
+    KeyspaceServiceDefinition,
+    PolicyServiceDefinition,
+    OwnerServiceDefinition,
+  ];
   const names = services.flatMap(({ name, methods }) =>
     Object.values(methods).map((method) => `${name}/${method.name}`),
   );

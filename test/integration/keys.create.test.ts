@@ -12,9 +12,15 @@ const served = serveLatchkey({ clock });
 const HOUR_MS = 3_600_000;
 const at = (ms: number): Date => new Date(clock.nowMs() + ms);
 
+async function newPolicy(displayName: string, keyspaceId: string): Promise<string> {
+  const { policy } = await served().root.policies.createPolicy({ policy: { keyspaceId, displayName } });
+  return present(policy).id;
+}
+
 describe('a new key', () => {
   test('has all that it was given, in every answer that shows it', async () => {
-    const { latchkey, keyspaceId } = served();
+    const { latchkey, newKeyspace } = served();
+    const { id: keyspaceId } = await newKeyspace({ apis: [{ name: 'orders', groups: [{ name: 'read' }] }] });
     clock.advance(1);
     const given = {
       keyspaceId,
@@ -22,6 +28,14 @@ describe('a new key', () => {
       ownerId: 'team/7',
       scopes: ['orders:read', 'orders:*', '*'],
       resourceAccess: { ids: ['store-1', 'Läden/2', ' '] },
+      restrictions: {
+        allowedIps: ['203.0.113.0/24', '::1'],
+        allowedReferrers: ['https://*.example.com/shop/*'],
+        androidApps: [{ package: 'com.example.shop', certSha1: 'da39a3ee5e6b4b0d3255bfef95601890afd80709' }],
+        iosBundleIds: ['com.example.shop'],
+        apiTargets: [{ api: 'orders', verbs: ['GET'], paths: ['/orders/**'], groups: ['read'] }],
+      },
+      policyIds: [await newPolicy('one', keyspaceId), await newPolicy('two', keyspaceId)],
       metadata: { plan: 'gold', note: 'a\tb\r\nc', empty: '', constructor: 'x' },
       tags: ['eu', 'Beta 2'],
       expireTime: at(HOUR_MS),
@@ -63,7 +77,10 @@ describe('a new key', () => {
       displayName: '',
       ownerId: null,
       scopes: [],
-      resourceAccess: 'ALL',
+      // What it does not say its policies say for it.
+      resourceAccess: null,
+      restrictions: {},
+      policyIds: [],
       metadata: {},
       tags: [],
       expireTime: null,

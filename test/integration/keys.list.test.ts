@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../core/ids.ts';
-import type { KeyFilter, KeyQuery, NewKey } from '../../sdk/src/index.ts';
+import type { KeyFilter, KeyQuery, NewKey, NewPolicy } from '../../sdk/src/index.ts';
 import { failureOf } from '../support/failure-of.ts';
 import { createTestClock } from '../support/test-clock.ts';
 import { serveLatchkey } from './support/serve-latchkey.ts';
@@ -125,6 +125,85 @@ describe('a filter', () => {
     const { keys } = await latchkey.keys.list({ filter: { keyspaceId, showDeleted: true } });
     expect(keys).toHaveLength(ids.size);
     for (const key of keys) expect(key).toEqual(await latchkey.keys.get(key.id));
+  });
+});
+
+describe('a filter for what policies say', () => {
+  let keyspaceId: string;
+  const policyIds = new Map<string, string>();
+
+  beforeAll(async () => {
+    const { latchkey, newKeyspace } = served();
+    keyspaceId = (await newKeyspace()).id;
+    const define = async (displayName: string, rules: Partial<NewPolicy>): Promise<void> => {
+      const { policy } = await latchkey.policies.create({ keyspaceId, displayName, ...rules });
+      policyIds.set(displayName, policy.id);
+    };
+    await define('store 17', { resourceAccess: { ids: ['store-17'] } });
+    await define('all stores', { resourceAccess: 'ALL' });
+    await define('reports', { scopes: ['reports:read'] });
+    await define('ledger', { restrictions: { apiTargets: [{ api: 'ledger' }] } });
+    const make = async (
+      displayName: string,
+      policies: readonly string[],
+      own: Partial<NewKey> = {},
+    ): Promise<void> => {
+      clock.advance(1000);
+      const referredTo = policies.map((name) => policyIds.get(name) ?? '');
+      await latchkey.keys.create({ keyspaceId, displayName, policyIds: referredTo, ...own });
+    };
+    await make('says nothing', []);
+    await make('by store', ['store 17']);
+    await make('by both', ['store 17', 'all stores']);
+    await make('untold', ['reports', 'ledger']);
+    await make('own', ['all stores', 'reports', 'ledger'], {
+      scopes: ['orders:read'],
+      resourceAccess: { ids: ['store-18'] },
+      restrictions: { apiTargets: [{ api: 'maps' }] },
+    });
+  });
+
+  test.each<[string, KeyFilter, readonly string[]]>([
+    ['a resource', { resource: 'store-17' }, ['says nothing', 'by store', 'by both', 'untold']],
+    ['a resource of a key', { resource: 'store-18' }, ['says nothing', 'by both', 'untold', 'own']],
+    ['access to all', { accessType: 'ALL' }, ['says nothing', 'by both', 'untold']],
+    ['access to listed resources', { accessType: 'LISTED' }, ['by store', 'own']],
+    ['a scope', { scope: 'reports:read' }, ['untold']],
+    ['an api', { api: 'ledger' }, ['untold']],
+    ['an api of a key', { api: 'maps' }, ['own']],
+    ['a scope and a resource', { scope: 'orders:read', resource: 'store-17' }, []],
+  ])('by %s (%j) finds %j', async (_name, filter, expected) => {
+    const { keys } = await served().latchkey.keys.list({
+      filter: { keyspaceId, ...filter },
+      order: 'OLDEST_FIRST',
+    });
+    expect(keys.map(({ displayName }) => displayName)).toEqual(expected);
+  });
+
+  test('by a policy finds the keys that refer to it, whatever they set themselves', async () => {
+    const { keys } = await served().latchkey.keys.list({
+      filter: { keyspaceId, policyId: policyIds.get('reports') ?? '' },
+      order: 'OLDEST_FIRST',
+    });
+    expect(keys.map(({ displayName }) => displayName)).toEqual(['untold', 'own']);
+  });
+
+  test('finds a key as soon as its policy has changed', async () => {
+    const { latchkey } = served();
+    const found = async (): Promise<readonly string[]> => {
+      const { keys } = await latchkey.keys.list({ filter: { keyspaceId, scope: 'payouts:read' } });
+      return keys.map(({ displayName }) => displayName);
+    };
+    expect(await found()).toEqual([]);
+    await latchkey.policies.update(policyIds.get('store 17') ?? '', { scopes: ['payouts:read'] });
+    expect(await found()).toEqual(['by both', 'by store']);
+  });
+
+  test('by the time of the last use is refused as not yet supported', async () => {
+    const failure = await failureOf((options) =>
+      served().root.keys.listKeys({ filter: { keyspaceId, lastUsedBefore: new Date() } }, options),
+    );
+    expect(failure).toMatchObject({ reason: 'NOT_YET_SUPPORTED', fields: ['filter.last_used_before'] });
   });
 });
 

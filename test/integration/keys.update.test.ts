@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { newId } from '../../core/ids.ts';
 import type { KeyChange } from '../../sdk/src/index.ts';
 import { failureOf } from '../support/failure-of.ts';
 import { createTestClock } from '../support/test-clock.ts';
-import { serveLatchkey } from './support/serve-latchkey.ts';
+import { present, serveLatchkey } from './support/serve-latchkey.ts';
 
 const clock = createTestClock();
 const served = serveLatchkey({ clock });
@@ -13,13 +14,16 @@ const at = (ms: number): Date => new Date(clock.nowMs() + ms);
 
 /** A key that has something in every attribute. */
 async function fullKey() {
-  const { latchkey, keyspaceId } = served();
+  const { latchkey, root, keyspaceId } = served();
+  const { policy } = await root.policies.createPolicy({ policy: { keyspaceId, displayName: randomUUID() } });
   const created = await latchkey.keys.create({
     keyspaceId,
     displayName: 'before',
     ownerId: 'owner-1',
     scopes: ['orders:read'],
     resourceAccess: { ids: ['store-1'] },
+    restrictions: { allowedIps: ['203.0.113.7'], apiTargets: [{ api: 'orders' }] },
+    policyIds: [present(policy).id],
     metadata: { plan: 'gold', region: 'eu' },
     tags: ['one', 'two'],
     expireTime: at(HOUR_MS),
@@ -38,6 +42,14 @@ describe('an update', () => {
     ['scopes, cleared', { scopes: [] }, { scopes: [] }],
     ['resource_access', { resourceAccess: { ids: ['x'] } }, { resourceAccess: { ids: ['x'] } }],
     ['resource_access, to all', { resourceAccess: 'ALL' }, { resourceAccess: 'ALL' }],
+    ['resource_access, cleared', { resourceAccess: null }, { resourceAccess: null }],
+    [
+      'restrictions, whole',
+      { restrictions: { allowedReferrers: ['example.com'] } },
+      { restrictions: { allowedReferrers: ['example.com'] } },
+    ],
+    ['restrictions, cleared', { restrictions: {} }, { restrictions: {} }],
+    ['policy_ids, cleared', { policyIds: [] }, { policyIds: [] }],
     ['metadata, whole', { metadata: { plan: 'iron' } }, { metadata: { plan: 'iron' } }],
     ['metadata, cleared', { metadata: {} }, { metadata: {} }],
     ['tags, whole', { tags: ['three'] }, { tags: ['three'] }],
@@ -84,6 +96,8 @@ describe('an update', () => {
         'owner_id',
         'scopes',
         'resource_access',
+        'restrictions',
+        'policy_ids',
         'metadata',
         'tags',
         'expire_time',
@@ -93,7 +107,9 @@ describe('an update', () => {
       displayName: '',
       ownerId: '',
       scopes: [],
-      resourceAccess: { access: { $case: 'all' } },
+      resourceAccess: undefined,
+      restrictions: undefined,
+      policyIds: [],
       metadata: new Map(),
       tags: [],
       expireTime: undefined,
@@ -150,7 +166,9 @@ describe('an update', () => {
   test('counts from the next verification on', async () => {
     const { latchkey } = served();
     const { key, token } = await fullKey();
-    const look = () => latchkey.verify({ token, resource: 'store-1' });
+    const operation = { api: 'orders', verb: 'GET', path: '/' };
+    const look = () =>
+      latchkey.verify({ token, operation, resource: 'store-1', client: { ip: '203.0.113.7' } });
     await look();
     for (const displayName of ['a', 'b', 'c']) {
       const { revision } = await latchkey.keys.update(key.id, { displayName });

@@ -22,6 +22,22 @@ describe('a keyspace', () => {
       defaultTtlMs: 1000,
       maxTtlMs: 100 * 365 * 86_400_000,
       requireExpiry: true,
+      apis: [
+        {
+          name: 'orders',
+          groups: [
+            {
+              name: 'read',
+              methods: [
+                { verb: 'GET', path: '/orders/*' },
+                { path: '/acme.Orders/List', noResource: true },
+              ],
+            },
+            { name: 'write', methods: [] },
+          ],
+        },
+        { name: 'stores', groups: [] },
+      ],
     };
     const { keyspace, revision } = await latchkey.keyspaces.create(given);
     const time = new Date(clock.nowMs());
@@ -45,6 +61,7 @@ describe('a keyspace', () => {
       defaultTtlMs: null,
       maxTtlMs: null,
       requireExpiry: false,
+      apis: [],
     });
   });
 
@@ -71,6 +88,8 @@ describe('a keyspace', () => {
     ['max_ttl', { maxTtlMs: 10_000 }, { maxTtlMs: 10_000 }],
     ['max_ttl, cleared', { maxTtlMs: null }, { maxTtlMs: null }],
     ['require_expiry', { requireExpiry: false }, { requireExpiry: false }],
+    ['apis, whole', { apis: [{ name: 'stores', groups: [] }] }, { apis: [{ name: 'stores', groups: [] }] }],
+    ['apis, cleared', { apis: [] }, { apis: [] }],
   ])('is updated in %s, and in nothing else', async (_name, change, changed) => {
     const { latchkey } = served();
     const { keyspace: before } = await latchkey.keyspaces.create({
@@ -80,9 +99,11 @@ describe('a keyspace', () => {
       defaultTtlMs: 2000,
       maxTtlMs: 5000,
       requireExpiry: true,
+      apis: [{ name: 'orders', groups: [{ name: 'read', methods: [{ path: '/orders' }] }] }],
     });
     clock.advance(10);
-    const { keyspace, revision } = await latchkey.keyspaces.update(before.id, change);
+    const { keyspace, revision, effectiveTime } = await latchkey.keyspaces.update(before.id, change);
+    expect(effectiveTime).toEqual(new Date(clock.nowMs()));
     expect(keyspace).toEqual({
       ...before,
       ...changed,
@@ -94,7 +115,7 @@ describe('a keyspace', () => {
 
     clock.advance(10);
     const again = await latchkey.keyspaces.update(before.id, change);
-    expect(again).toEqual({ keyspace, revision });
+    expect(again).toEqual({ keyspace, revision, effectiveTime: new Date(clock.nowMs()) });
   });
 
   test.each([

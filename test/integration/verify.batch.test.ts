@@ -76,7 +76,7 @@ describe('a batch', () => {
       requests: [
         { token },
         { token, resource: 'x'.repeat(257) },
-        { token, scopeQuery: 'a' },
+        { token, scopeQuery: 'a AND' },
         { token, keyspaceId: elsewhere },
         { token: 'hunter2' },
         { token, scopes: ['a'] },

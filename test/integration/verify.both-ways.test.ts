@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../core/ids.ts';
 import { newToken } from '../../core/token.ts';
 import { Status } from '../../proto/gen/google/rpc/status.ts';
+import { Key } from '../../proto/gen/latchkey/v1/key.ts';
 import {
   BatchVerifyRequest,
   BatchVerifyResponse,
@@ -11,13 +13,16 @@ import {
 } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import { createTestClock } from '../support/test-clock.ts';
 import type { RawAnswer, RawConnection } from './support/raw-connection.ts';
-import { serveLatchkey, type IssuedKey } from './support/serve-latchkey.ts';
+import { present, serveLatchkey, type IssuedKey } from './support/serve-latchkey.ts';
 
 const clock = createTestClock();
 const served = serveLatchkey({ clock });
 
 const VERIFY = '/latchkey.v1.VerifyService/Verify';
 const BATCH_VERIFY = '/latchkey.v1.VerifyService/BatchVerify';
+
+/** A token of a key that was issued elsewhere. */
+const FOREIGN = 'sk_live_51Hx0000000000000000000000';
 
 /** The keys that the requests below are about, and who asks. */
 const keys: Record<string, IssuedKey> = {};
@@ -42,6 +47,25 @@ beforeAll(async () => {
   keys['revoked'] = await issue();
   keys['deleted'] = await issue();
   keys['expired'] = await issue({ expireTime: new Date(clock.nowMs() + 1000) });
+  const policy = await root.policies.createPolicy({
+    policy: { keyspaceId, displayName: 'eu', scopes: ['orders:read'], tags: ['eu'] },
+  });
+  keys['ruled'] = await issue({
+    policyIds: [present(policy.policy).id],
+    restrictions: {
+      allowedIps: ['203.0.113.0/24'],
+      allowedReferrers: ['*.example.com'],
+      apiTargets: [{ api: 'orders', verbs: ['GET'], paths: ['/orders/**'] }],
+    },
+  });
+  keys['suspended'] = await issue({ ownerId: 'team-8' });
+  await root.owners.suspendOwner({ keyspaceId, id: 'team-8' });
+  const imported = await root.keys.importKeys({
+    keyspaceId,
+    keys: [{ key: { scopes: ['orders:read'] }, sha256: createHash('sha256').update(FOREIGN).digest('hex') }],
+  });
+  const id = imported.results[0]?.id ?? '';
+  keys['imported'] = { id, token: FOREIGN, key: Key.fromPartial({ id }), revision: imported.revision };
   keys['elsewhere'] = await issue({ keyspaceId: otherSpaceId });
   await root.keys.disableKey({ id: idOf('disabled') });
   await root.keys.revokeKey({ id: idOf('revoked') });
@@ -54,6 +78,9 @@ beforeAll(async () => {
 const idOf = (name: string): string => keys[name]?.id ?? '';
 const tokenOf = (name: string): string => keys[name]?.token ?? '';
 
+const OPERATION = { api: 'orders', verb: 'GET', path: '/orders/1' };
+const CLIENT = { ip: '203.0.113.9', referrer: 'https://www.example.com/' };
+
 /** Each is about the key of the name that stands before it, if it is about any. */
 const requests: readonly [name: string, key: string, request: () => DeepPartial<VerifyRequest>][] = [
   ['a plain key', 'plain', () => ({ token: tokenOf('plain') })],
@@ -63,6 +90,51 @@ const requests: readonly [name: string, key: string, request: () => DeepPartial<
   ['a listed resource', 'listed', () => ({ token: tokenOf('listed'), resource: 'store-1' })],
   ['another resource', 'listed', () => ({ token: tokenOf('listed'), resource: 'store-2' })],
   ['no resource', 'listed', () => ({ token: tokenOf('listed') })],
+  [
+    'all that its rules want',
+    'ruled',
+    () => ({ token: tokenOf('ruled'), operation: OPERATION, client: CLIENT }),
+  ],
+  [
+    'another address',
+    'ruled',
+    () => ({ token: tokenOf('ruled'), operation: OPERATION, client: { ...CLIENT, ip: '203.0.114.9' } }),
+  ],
+  ['no address', 'ruled', () => ({ token: tokenOf('ruled'), operation: OPERATION })],
+  [
+    'another site',
+    'ruled',
+    () => ({
+      token: tokenOf('ruled'),
+      operation: OPERATION,
+      client: { ...CLIENT, referrer: 'https://a.test/' },
+    }),
+  ],
+  [
+    'another operation',
+    'ruled',
+    () => ({ token: tokenOf('ruled'), operation: { ...OPERATION, verb: 'PUT' }, client: CLIENT }),
+  ],
+  ['no operation', 'ruled', () => ({ token: tokenOf('ruled'), client: CLIENT })],
+  [
+    'a scope query that its policy fulfils',
+    'ruled',
+    () => ({
+      token: tokenOf('ruled'),
+      operation: OPERATION,
+      client: CLIENT,
+      scopeQuery: 'orders:read AND (a OR orders:read)',
+    }),
+  ],
+  [
+    'a scope query that it does not fulfil',
+    'plain',
+    () => ({ token: tokenOf('plain'), scopeQuery: 'a OR b AND c' }),
+  ],
+  ['a scope query that is none', 'plain', () => ({ token: tokenOf('plain'), scopeQuery: 'a AND' })],
+  ['a key of a suspended owner', 'suspended', () => ({ token: tokenOf('suspended') })],
+  ['an imported token', 'imported', () => ({ token: FOREIGN, scopes: ['orders:read'] })],
+  ['a token that was not imported', '', () => ({ token: `${FOREIGN}x` })],
   ['a disabled key', 'disabled', () => ({ token: tokenOf('disabled') })],
   ['a revoked key', 'revoked', () => ({ token: tokenOf('revoked') })],
   ['a deleted key', 'deleted', () => ({ token: tokenOf('deleted') })],
@@ -83,7 +155,7 @@ const requests: readonly [name: string, key: string, request: () => DeepPartial<
     'plain',
     () => ({ token: 'x', scopes: ['*', 'ok', ''], tags: ['y'.repeat(65)], minRevision: 'z' }),
   ],
-  ['what is not yet supported', 'plain', () => ({ token: tokenOf('plain'), scopeQuery: 'a AND b' })],
+  ['what is not yet supported', 'plain', () => ({ token: tokenOf('plain'), charges: [{}] })],
 ];
 
 let names = 0;

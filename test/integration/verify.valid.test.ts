@@ -28,6 +28,7 @@ describe('a token that passes', () => {
         scopes: ['orders:read', 'orders:*'],
         metadata: { plan: 'gold', address: 'two\nlines' },
         tags: ['eu', 'beta'],
+        policyIds: [],
         expireTime,
       },
       limits: [],

@@ -107,11 +107,18 @@ describe.each<[string, () => void]>([
   });
 
   it('answers the warm keys of a batch, and says of each other that it could not', async () => {
+    // What is not of our shape is no token only if nothing was imported: that must be in memory too.
+    expect((await observe(subject.clients, 'none')).verdict).toBe('VERDICT_MALFORMED');
     breakIt();
     const { responses } = await subject.clients.verify.batchVerify({
-      requests: [{ token: warm.token }, { token: cold.token }, { token: 'none' }],
+      requests: [{ token: warm.token }, { token: cold.token }, { token: 'none' }, { token: '' }],
     });
-    expect(responses.map(({ result }) => result?.$case)).toEqual(['response', 'status', 'response']);
+    expect(responses.map(({ result }) => result?.$case)).toEqual([
+      'response',
+      'status',
+      'response',
+      'response',
+    ]);
     expect(responses[1]).toMatchObject({ result: { value: { code: status.UNAVAILABLE } } });
   });
 });

@@ -1,4 +1,7 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { ResourceAccess } from '../../../proto/gen/latchkey/v1/key.ts';
+import { KeysFate } from '../../../proto/gen/latchkey/v1/owner_service.ts';
 import { Verdict } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { createClients, type Clients } from '../../support/clients.ts';
 import { startServer, type TestServer } from '../../support/start-server.ts';
@@ -10,7 +13,7 @@ import {
   startBehindProxy,
   type ServerBehindProxy,
 } from './server-behind-proxy.ts';
-import { observe, watchVerdicts } from './watch-verdicts.ts';
+import { observe, watchVerdicts, type Asked } from './watch-verdicts.ts';
 
 /** Two replicas on one database: `near` makes the changes, and `far` hears of them through a proxy. */
 let far: ServerBehindProxy;
@@ -41,9 +44,9 @@ beforeEach(async () => {
 const SOON_MS = 2000;
 
 /** What `far` says of the key until it says `verdict`; fails if that takes so long that it was no poll that told it. */
-async function farSays(verdict: string, token = key.token): Promise<void> {
+async function farSays(verdict: string, asked: Asked = key.token): Promise<void> {
   const startMs = performance.now();
-  const seen = await watchVerdicts(far.clients, token, (observation) => observation.verdict === verdict);
+  const seen = await watchVerdicts(far.clients, asked, (observation) => observation.verdict === verdict);
   expect(performance.now() - startMs).toBeLessThan(SOON_MS);
   expect(seen.every(({ failure }) => failure === undefined)).toBe(true);
 }
@@ -68,6 +71,189 @@ it('follows another replica through every change of a key', async () => {
   await farSays('VERDICT_NOT_FOUND');
   await keys.undeleteKey({ id: key.id });
   await farSays('VERDICT_RESOURCE_NOT_ALLOWED');
+});
+
+const digestOf = (token: string): string => createHash('sha256').update(token).digest('hex');
+const listed = (...ids: string[]): ResourceAccess => ({ access: { $case: 'listed', value: { ids } } });
+
+it('follows another replica through every change of a policy', async () => {
+  const { keys, policies } = nearClients;
+  const { policy } = await policies.createPolicy({
+    policy: { keyspaceId: far.keyspaceId, displayName: randomUUID() },
+  });
+  const id = policy?.id ?? '';
+  const attach = (policyIds: string[]) =>
+    keys.updateKey({ key: { id: key.id, policyIds }, updateMask: ['policy_ids'] });
+  const access = (resourceAccess: ResourceAccess) =>
+    policies.updatePolicy({ policy: { id, resourceAccess }, updateMask: ['resource_access'] });
+  await attach([id]);
+  await farSays('VERDICT_VALID');
+  await access(listed('store-1'));
+  await farSays('VERDICT_RESOURCE_NOT_ALLOWED');
+  await access(listed('store-1', 'store-2'));
+  await farSays('VERDICT_VALID', { token: key.token, resource: 'store-2' });
+  await policies.updatePolicy({
+    policy: { id, restrictions: { allowedIps: ['::1'] } },
+    updateMask: ['restrictions'],
+  });
+  await farSays('VERDICT_CLIENT_NOT_ALLOWED');
+  await attach([]);
+  await farSays('VERDICT_VALID');
+  await policies.deletePolicy({ id });
+  await farSays('VERDICT_VALID');
+});
+
+it('follows another replica through every change of an owner', async () => {
+  const { keys, owners } = nearClients;
+  const owner = { keyspaceId: far.keyspaceId, id: randomUUID() };
+  await keys.updateKey({ key: { id: key.id, ownerId: owner.id }, updateMask: ['owner_id'] });
+  await owners.suspendOwner(owner);
+  await farSays('VERDICT_OWNER_SUSPENDED');
+  await owners.resumeOwner(owner);
+  await farSays('VERDICT_VALID');
+  await owners.suspendOwner(owner);
+  await farSays('VERDICT_OWNER_SUSPENDED');
+  await owners.deleteOwner({ ...owner, keysFate: KeysFate.KEYS_FATE_DETACH });
+  await farSays('VERDICT_VALID');
+  await keys.updateKey({ key: { id: key.id, ownerId: owner.id }, updateMask: ['owner_id'] });
+  await owners.deleteOwner({ ...owner, keysFate: KeysFate.KEYS_FATE_REVOKE });
+  await farSays('VERDICT_REVOKED');
+});
+
+it('follows another replica through every change of a catalogue', async () => {
+  const { keys, keyspaces } = nearClients;
+  const method = { verb: 'GET', path: '/stores' };
+  const setMethods = (methods: { verb: string; path: string; noResource?: boolean }[]) =>
+    keyspaces.updateKeyspace({
+      keyspace: { id: far.keyspaceId, apis: [{ name: 'stores', groups: [{ name: 'read', methods }] }] },
+      updateMask: ['apis'],
+    });
+  await setMethods([]);
+  const { token } = await keys.createKey({
+    key: {
+      keyspaceId: far.keyspaceId,
+      resourceAccess: listed('store-1'),
+      restrictions: { apiTargets: [{ api: 'stores', groups: ['read'] }] },
+    },
+  });
+  const asked = { token, operation: { api: 'stores', ...method } };
+  await farSays('VERDICT_OPERATION_NOT_ALLOWED', asked);
+  await setMethods([method]);
+  await farSays('VERDICT_RESOURCE_NOT_ALLOWED', asked);
+  await setMethods([{ ...method, noResource: true }]);
+  await farSays('VERDICT_VALID', asked);
+  await setMethods([]);
+  await farSays('VERDICT_OPERATION_NOT_ALLOWED', asked);
+});
+
+it('knows of the first import by another replica, and of all that becomes of an imported key', async () => {
+  const { keys } = nearClients;
+  const { keyspaceId } = far;
+  const token = `sk_live_${randomUUID()}`;
+  const tag = randomUUID();
+  // That there are no imports, it knows.
+  expect((await observe(far.clients, token)).verdict).toBe('VERDICT_MALFORMED');
+  const { results } = await keys.importKeys({
+    keyspaceId,
+    keys: [{ key: { tags: [tag] }, sha256: digestOf(token) }],
+  });
+  const id = results[0]?.id ?? '';
+  await farSays('VERDICT_VALID', token);
+  await keys.disableKey({ id });
+  await farSays('VERDICT_DISABLED', token);
+  await keys.deleteKey({ id });
+  await farSays('VERDICT_NOT_FOUND', token);
+  await keys.undeleteKey({ id });
+  await farSays('VERDICT_DISABLED', token);
+  // That this one belongs to no key, it knows too.
+  const later = `sk_live_${randomUUID()}`;
+  expect((await observe(far.clients, later)).verdict).toBe('VERDICT_NOT_FOUND');
+  await keys.importKeys({ keyspaceId, keys: [{ sha256: digestOf(later) }] });
+  await farSays('VERDICT_VALID', later);
+  await keys.batchRevokeKeys({ keyspaceId, tag });
+  await farSays('VERDICT_REVOKED', token);
+  await keys.reportLeakedKey({ token: later });
+  await farSays('VERDICT_REVOKED', later);
+});
+
+it('refuses all keys that another replica revoked in one batch', async () => {
+  const { keys } = nearClients;
+  const tag = randomUUID();
+  const tokens: string[] = [];
+  for (let index = 0; index < 10; index += 1) {
+    const { token } = await keys.createKey({ key: { keyspaceId: far.keyspaceId, tags: [tag] } });
+    expect((await observe(far.clients, token)).verdict).toBe('VERDICT_VALID');
+    tokens.push(token);
+  }
+  await keys.batchRevokeKeys({ keyspaceId: far.keyspaceId, tag });
+  for (const token of tokens) await farSays('VERDICT_REVOKED', token);
+  await farSays('VERDICT_VALID');
+});
+
+it('is as fresh as a verification asks of policies, owners, catalogues and imports, at once', async () => {
+  const seldom = await startBehindProxy({
+    server: { env: { LATCHKEY_POLL_MS: '10000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
+  });
+  const other = await startServer({
+    databaseUrl: seldom.database.url,
+    env: { ...HASTY, LATCHKEY_ROOT_TOKEN: seldom.server.rootToken },
+  });
+  const otherClients = createClients({ address: other.address, token: other.rootToken });
+  try {
+    const { keyspaceId } = seldom;
+    const { policy } = await seldom.clients.policies.createPolicy({
+      policy: { keyspaceId, displayName: 'plan' },
+    });
+    const { token } = await seldom.clients.keys.createKey({
+      key: { keyspaceId, ownerId: 'team-7', policyIds: [policy?.id ?? ''] },
+    });
+    const foreign = `sk_live_${randomUUID()}`;
+    const operation = { api: 'stores', verb: 'GET', path: '/stores' };
+    /** What it says before it can know of a change, and once it is asked to know of it. */
+    const around = async (
+      asked: { token: string; operation?: typeof operation },
+      change: () => Promise<{ revision: string }>,
+    ) => {
+      const { verdict: before } = await observe(seldom.clients, asked);
+      const { revision: minRevision } = await change();
+      const { verdict: unaware } = await observe(seldom.clients, asked);
+      const { verdict: aware } = await observe(seldom.clients, { ...asked, minRevision });
+      expect(unaware).toBe(before);
+      return `${before} ${aware}`;
+    };
+    expect(
+      await around({ token: foreign }, () =>
+        otherClients.keys.importKeys({ keyspaceId, keys: [{ sha256: digestOf(foreign) }] }),
+      ),
+    ).toBe('VERDICT_MALFORMED VERDICT_VALID');
+    const access = await around({ token }, () =>
+      otherClients.policies.updatePolicy({
+        policy: { id: policy?.id ?? '', resourceAccess: listed('store-1') },
+        updateMask: ['resource_access'],
+      }),
+    );
+    expect(access).toBe('VERDICT_VALID VERDICT_RESOURCE_NOT_ALLOWED');
+    const catalogue = await around({ token, operation }, () =>
+      otherClients.keyspaces.updateKeyspace({
+        keyspace: {
+          id: keyspaceId,
+          apis: [
+            { name: 'stores', groups: [{ name: 'all', methods: [{ path: '/stores', noResource: true }] }] },
+          ],
+        },
+        updateMask: ['apis'],
+      }),
+    );
+    expect(catalogue).toBe('VERDICT_RESOURCE_NOT_ALLOWED VERDICT_VALID');
+    const owner = await around({ token, operation }, () =>
+      otherClients.owners.suspendOwner({ keyspaceId, id: 'team-7' }),
+    );
+    expect(owner).toBe('VERDICT_VALID VERDICT_OWNER_SUSPENDED');
+  } finally {
+    otherClients.close();
+    await other.stop();
+    await seldom.close();
+  }
 });
 
 it('is as fresh as a verification asks, at once, however seldom it polls', async () => {

@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Verdict } from '../../../proto/gen/latchkey/v1/verify_service.ts';
+import {
+  Verdict,
+  type DeepPartial,
+  type VerifyRequest,
+} from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Clients } from '../../support/clients.ts';
 import { failureOf, type CallFailure } from '../../support/failure-of.ts';
 
@@ -18,15 +22,18 @@ const NAMES = new Map<number, string>(Object.entries(Verdict).map(([name, value]
 /** The time between two verifications, ms. */
 const PACE_MS = 10;
 
+/** A token, or a request about one. */
+export type Asked = string | DeepPartial<VerifyRequest>;
+
 /** Verifies a token once. */
-export async function observe({ verify }: Clients, token: string): Promise<Observation> {
+export async function observe({ verify }: Clients, asked: Asked): Promise<Observation> {
   const sentMs = performance.now();
   const sentWallMs = Date.now();
   let verdict: string | undefined;
   let failure: CallFailure | undefined;
   try {
     failure = await failureOf(async (options) => {
-      const response = await verify.verify({ token }, options);
+      const response = await verify.verify(typeof asked === 'string' ? { token: asked } : asked, options);
       verdict = NAMES.get(response.verdict);
     });
   } catch (error) {
@@ -38,12 +45,12 @@ export async function observe({ verify }: Clients, token: string): Promise<Obser
 /** Verifies a token again and again until an observation fulfils `last`; returns all of them. The test's time limit is the bound. */
 export async function watchVerdicts(
   clients: Clients,
-  token: string,
+  asked: Asked,
   last: (observation: Observation) => boolean,
 ): Promise<readonly Observation[]> {
   const observations: Observation[] = [];
   for (;;) {
-    const observation = await observe(clients, token);
+    const observation = await observe(clients, asked);
     observations.push(observation);
     if (last(observation)) return observations;
     await sleep(PACE_MS);

@@ -14,7 +14,7 @@ import { DESCRIPTORS } from '../../../proto/gen/descriptors.ts';
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(DESCRIPTORS, 'base64')));
 
 /** The names of our services; health is not ours. */
-const SERVICES = ['VerifyService', 'KeyService', 'KeyspaceService'];
+const SERVICES = ['VerifyService', 'KeyService', 'KeyspaceService', 'PolicyService', 'OwnerService'];
 
 /** One RPC of our services. */
 export interface ContractRpc {

@@ -6,7 +6,12 @@ import type { Fields } from '../contract.ts';
 export interface Subjects {
   readonly keyId: string;
   readonly token: string;
+  /** Its catalogue has the API `orders` with the block `read`. */
   readonly keyspaceId: string;
+  /** Of the same keyspace. */
+  readonly policyId: string;
+  /** Of the same keyspace. */
+  readonly ownerId: string;
 }
 
 /** One request that differs from a good one. */
@@ -63,6 +68,11 @@ function row(what: string, set: Readonly<Record<string, unknown>>, refused: read
   return { what, set, refused, reason: 'INVALID_FIELD', codes: [0] };
 }
 
+/** Those of the rows that pass may be answered with one of these codes instead: what is asked for may be there already, or not. */
+export function allowing(codes: readonly number[], rows: readonly Row[]): readonly Row[] {
+  return rows.map((one) => (one.refused.length > 0 ? one : { ...one, codes }));
+}
+
 const CONTROLS = ['\0', '\u0001', '\n', '\r', '\t', '\u001b', '\u001f', '\u007f'];
 
 /** Rows for a text for people. */
@@ -117,10 +127,10 @@ export function textLists(
 
 const SIXTEEN = '0123456789abcdEF';
 
-/** Rows for an id that the server has chosen. @param prefix `key_` or `ks_` */
+/** Rows for an id that the server has chosen. @param prefix `key_`, `ks_` or `pol_` */
 export function ids(
   path: string,
-  prefix: 'key_' | 'ks_',
+  prefix: 'key_' | 'ks_' | 'pol_',
   options: { readonly optional?: boolean } = {},
 ): readonly Row[] {
   const wrong = [
@@ -203,6 +213,70 @@ export function lifetimes(path: string): readonly Row[] {
       span(5n, -1),
       span(5n, -2_147_483_648),
     ].map((value) => bad(path, describeSpan(value), value)),
+  ];
+}
+
+/** Rows for data of the user's own. */
+export function metadata(path: string): readonly Row[] {
+  const entries = (count: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`n${index}`, 'x']));
+  return [
+    good(path, '64 entries', entries(64)),
+    bad(path, '65 entries', entries(65)),
+    good(path, '4096 bytes', { ['é'.repeat(32)]: 'x'.repeat(4096 - 64) }),
+    bad(path, '4097 bytes', { ['é'.repeat(32)]: 'x'.repeat(4097 - 64) }),
+    bad(path, '4098 bytes in two-byte characters', { a: 'é'.repeat(2048), b: '' }),
+    good(path, 'a name of 64 characters', { ['🔑'.repeat(64)]: '' }),
+    bad(path, 'a name of 65 characters', { ['x'.repeat(65)]: '' }),
+    bad(path, 'an empty name', { '': 'x' }),
+    bad(path, 'a control character in a name', { 'a\nb': 'x' }),
+    bad(path, 'a NUL in a value', { a: '\0' }),
+    good(path, 'lines in a value', { a: 'b\r\n\tc' }),
+    bad(path, 'a token in a value', { a: `see ${SOME_TOKEN}` }),
+    bad(path, 'a token as a name', { [SOME_TOKEN]: 'x' }),
+  ];
+}
+
+/** Rows for the size of a page. */
+export const pageSizes: readonly Row[] = [
+  ...[0, 1, 1000, 1001, 2_147_483_647].map((size) => good('page_size', String(size), size)),
+  ...[-1, -2_147_483_648].map((size) => bad('page_size', String(size), size)),
+];
+
+/** Page tokens that are none. Those that were tampered with stand in `keys.list.test.ts`. */
+export const pageTokens: readonly Row[] = [
+  ...[
+    'x',
+    'null',
+    'e30',
+    'bnVsbA',
+    'eyJxIjoxfQ',
+    '{}',
+    '%%%',
+    '\0',
+    'x'.repeat(4096),
+    'x'.repeat(4097),
+    'x'.repeat(100_000),
+  ].map((value) =>
+    bad('page_token', `${value.length} characters, ${JSON.stringify(value.slice(0, 12))}`, value),
+  ),
+  bad('page_token', 'a token', SOME_TOKEN),
+];
+
+/** Rows for an update mask. @param known a path that may stand in it @param wrong some that may not, beside those that never may */
+export function masks(known: string, wrong: readonly string[]): readonly Row[] {
+  return [
+    bad('update_mask', 'nothing', undefined),
+    bad('update_mask', 'no path', { paths: [] }),
+    bad('update_mask', 'ten thousand paths', { paths: Array.from({ length: 10_000 }, () => 'x') }),
+    ...['', 'id', 'etag', `${known}.x`, `${known}[0]`, ` ${known}`, '\0', SOME_TOKEN, ...wrong].map((path) =>
+      bad(
+        'update_mask',
+        `the path ${JSON.stringify(path.slice(0, 12))}`,
+        { paths: [known, path] },
+        'update_mask.paths[1]',
+      ),
+    ),
   ];
 }
 
