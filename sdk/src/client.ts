@@ -2,6 +2,8 @@ import { HealthCheckResponse_ServingStatus as ServingStatus } from '../../proto/
 import { createConnection } from './transport/connection.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createKeyspaces, type Keyspaces } from './keyspaces.ts';
+import { createOwners, type Owners } from './owners.ts';
+import { createPolicies, type Policies } from './policies.ts';
 import { resolveOptions, type LatchkeyOptions } from './options.ts';
 import type { CallOptions } from './types/call.ts';
 import { createVerify, type Verify } from './verify.ts';
@@ -12,6 +14,10 @@ export interface Latchkey extends Verify {
   readonly keys: Keys;
   /** Sets of keys with a wall around them. */
   readonly keyspaces: Keyspaces;
+  /** Named bundles of rules that keys refer to. */
+  readonly policies: Policies;
+  /** What keys belong to. */
+  readonly owners: Owners;
   /**
    * Whether the replica at the other end may answer: NOT_SERVING while it has lost its database or shuts down. Needs no
    * scope. Rejected with a LatchkeyError if there is no answer at all.
@@ -35,6 +41,8 @@ export function createLatchkey(options: LatchkeyOptions): Latchkey {
     ...createVerify(connection, resolved.verifyDeadlineMs),
     keys: createKeys(connection),
     keyspaces: createKeyspaces(connection),
+    policies: createPolicies(connection),
+    owners: createOwners(connection),
     async health(callOptions = {}) {
       const { status } = await connection.call(connection.health.check, {}, callOptions);
       return status === ServingStatus.SERVING ? 'SERVING' : 'NOT_SERVING';

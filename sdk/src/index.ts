@@ -3,21 +3,34 @@ export { createLatchkey, type Latchkey } from './client.ts';
 export { LatchkeyError } from './errors.ts';
 export type { Keys } from './keys.ts';
 export type { Keyspaces } from './keyspaces.ts';
+export type { Owners } from './owners.ts';
+export type { Policies } from './policies.ts';
 export type { LatchkeyOptions, TlsOptions } from './options.ts';
 export type {
+  BatchRevokeOptions,
   CallOptions,
   ChangeOptions,
+  DeleteOwnerOptions,
+  LeakOptions,
   MutationOptions,
   PageOptions,
   RevokeOptions,
+  SuspendOptions,
+  ValidateOptions,
 } from './types/call.ts';
 export type { ErrorCode, ErrorReason, LatchkeyErrorInit } from './types/error.ts';
 export type { FieldViolation } from '../../core/fault.ts';
 export type {
   ChangedKey,
   CreatedKey,
+  EffectiveKey,
+  ImportedKey,
+  ImportedKeys,
+  ImportResult,
   Key,
+  KeyAttributes,
   KeyChange,
+  KeyChoice,
   KeyFilter,
   KeyLookup,
   KeyPage,
@@ -26,16 +39,54 @@ export type {
   KeyState,
   NarrowedKey,
   NewKey,
-  ResourceAccess,
+  RevokedKeys,
 } from './types/key.ts';
 export type {
+  Api,
+  ApiGroup,
+  ApiMethod,
   ChangedKeyspace,
   Keyspace,
   KeyspaceChange,
   KeyspacePage,
   KeyspaceQuery,
+  NarrowedKeyspace,
   NewKeyspace,
 } from './types/keyspace.ts';
+export type {
+  ChangedOwner,
+  CountedOwner,
+  DeletedOwner,
+  NewOwner,
+  Owner,
+  OwnerChange,
+  OwnerKeyCounts,
+  OwnerPage,
+  OwnerQuery,
+  OwnerRef,
+  SuspendedOwner,
+} from './types/owner.ts';
+export type {
+  ChangedPolicy,
+  CountedPolicy,
+  NarrowedPolicy,
+  NewPolicy,
+  Policy,
+  PolicyChange,
+  PolicyPage,
+  PolicyQuery,
+} from './types/policy.ts';
+export type {
+  AndroidApp,
+  ApiTarget,
+  EffectiveRules,
+  NewRules,
+  ResourceAccess,
+  Restrictions,
+  Rules,
+  RulesChange,
+  RuleSource,
+} from './types/rules.ts';
 export type {
   ClientInfo,
   LimitStatus,
@@ -47,4 +98,4 @@ export type {
   VerifyResult,
 } from './types/verify.ts';
 export type { Verify } from './verify.ts';
-export { VERDICTS, type Verdict } from '../../core/verdict.ts';
+export { VERDICTS, type ClientRefusal, type Verdict } from '../../core/verdict.ts';

@@ -1,14 +1,28 @@
 import type { Key as KeyMessage } from '../../proto/gen/latchkey/v1/key.ts';
+import { KeyView } from '../../proto/gen/latchkey/v1/key_service.ts';
 import type { Connection } from './transport/connection.ts';
 import { defined } from './convert/defined.ts';
 import { fieldMask } from './convert/field-mask.ts';
-import { fromKey, KEY_PATHS, toChangedKey, toKeyFilter, toNewKey } from './convert/key.ts';
-import { requiredTime } from './convert/times.ts';
+import {
+  fromImportResult,
+  fromKey,
+  KEY_PATHS,
+  toChangedKey,
+  toImportedKey,
+  toKeyChoice,
+  toKeyFilter,
+  toNewKey,
+} from './convert/key.ts';
+import { fromEffectiveRules } from './convert/rules.ts';
+import { effectiveTime, requiredTime } from './convert/times.ts';
+import { unexpectedResponse } from './errors.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
 import { newRequest, target } from './transport/requests.ts';
 import type {
+  BatchRevokeOptions,
   CallOptions,
   ChangeOptions,
+  LeakOptions,
   MutationOptions,
   PageOptions,
   RevokeOptions,
@@ -16,13 +30,18 @@ import type {
 import type {
   ChangedKey,
   CreatedKey,
+  EffectiveKey,
+  ImportedKey,
+  ImportedKeys,
   Key,
   KeyChange,
+  KeyChoice,
   KeyLookup,
   KeyPage,
   KeyQuery,
   NarrowedKey,
   NewKey,
+  RevokedKeys,
 } from './types/key.ts';
 
 /**
@@ -37,6 +56,8 @@ export interface Keys {
   create(key: NewKey, options?: MutationOptions): Promise<CreatedKey>;
   /** Reads one key by its id, a deleted one too until it is purged. Scope `keys:read`. */
   get(id: string, options?: CallOptions): Promise<Key>;
+  /** Reads one key with the rules in effect, its own and those of its policies. Scope `keys:read`. */
+  getEffective(id: string, options?: CallOptions): Promise<EffectiveKey>;
   /** Reads one page of keys. Scope `keys:read`. */
   list(query?: KeyQuery, options?: PageOptions): Promise<KeyPage>;
   /**
@@ -53,6 +74,21 @@ export interface Keys {
   disable(id: string, options?: ChangeOptions): Promise<NarrowedKey>;
   /** Ends a key for good. Scope `keys:revoke`. */
   revoke(id: string, options?: RevokeOptions): Promise<NarrowedKey>;
+  /**
+   * Revokes all keys that match every condition of `choice`, in one transaction; with `validateOnly` it only counts them.
+   * Scope `keys:revoke`. FAILED_PRECONDITION, reason TOO_MANY_KEYS, if more than 100,000 match.
+   */
+  batchRevoke(choice: KeyChoice, options?: BatchRevokeOptions): Promise<RevokedKeys>;
+  /**
+   * Takes in 1 to 1000 keys that were issued elsewhere, by the digests of their tokens, which go on working. One that
+   * cannot be taken in does not keep the others out; one that is here already is left as it is. Scope `keys:write`.
+   */
+  import(keyspaceId: string, keys: readonly ImportedKey[], options?: MutationOptions): Promise<ImportedKeys>;
+  /**
+   * Revokes the key of a token that was found in the open, also an imported one, with the reason `leaked`. Scope
+   * `keys:revoke`. NOT_FOUND if there is no key with this token.
+   */
+  reportLeaked(token: string, options?: LeakOptions): Promise<NarrowedKey>;
   /** Deletes a key. It can be undeleted for 30 days; then it is purged. Scope `keys:write`. */
   delete(id: string, options?: ChangeOptions): Promise<NarrowedKey>;
   /** Brings a deleted key back, in the state that it had. Scope `keys:write`. */
@@ -90,6 +126,11 @@ export function createKeys({ keys, call }: Connection): Keys {
       return fromKey((await call(keys.getKey, { id }, options)).key);
     },
 
+    async getEffective(id, options = {}) {
+      const answer = await call(keys.getKey, { id, view: KeyView.KEY_VIEW_EFFECTIVE }, options);
+      return { key: fromKey(answer.key), effective: fromEffectiveRules(answer.effective) };
+    },
+
     list,
 
     listAll(query = {}, options = {}) {
@@ -120,6 +161,32 @@ export function createKeys({ keys, call }: Connection): Keys {
       const { reason, note } = options;
       const request = { ...target(id, options), ...defined({ reason, note }) };
       return toNarrowed(await call(keys.revokeKey, request, options));
+    },
+
+    async batchRevoke(choice, options = {}) {
+      const { reason, note, validateOnly } = options;
+      const request = {
+        ...toKeyChoice(choice),
+        ...defined({ reason, note, validateOnly }),
+        ...newRequest(options),
+      };
+      const answer = await call(keys.batchRevokeKeys, request, options);
+      const { count, sampleIds, revision } = answer;
+      return { count: Number(count), sampleIds, revision, effectiveTime: effectiveTime(answer, options) };
+    },
+
+    async import(keyspaceId, entries, options = {}) {
+      const request = { keyspaceId, keys: entries.map(toImportedKey), ...newRequest(options) };
+      const { results, revision } = await call(keys.importKeys, request, options);
+      if (results.length !== entries.length) {
+        throw unexpectedResponse(`${results.length} results for ${entries.length} keys`);
+      }
+      return { results: results.map(fromImportResult), revision };
+    },
+
+    async reportLeaked(token, options = {}) {
+      const request = { token, ...defined({ note: options.note }), ...newRequest(options) };
+      return toNarrowed(await call(keys.reportLeakedKey, request, options));
     },
 
     async delete(id, options = {}) {

@@ -2,6 +2,7 @@ import type { Connection } from './transport/connection.ts';
 import { defined } from './convert/defined.ts';
 import { fieldMask } from './convert/field-mask.ts';
 import { fromKeyspace, KEYSPACE_PATHS, toChangedKeyspace, toNewKeyspace } from './convert/keyspace.ts';
+import { requiredTime } from './convert/times.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
 import { newRequest, target } from './transport/requests.ts';
 import type { CallOptions, ChangeOptions, MutationOptions, PageOptions } from './types/call.ts';
@@ -11,6 +12,7 @@ import type {
   KeyspaceChange,
   KeyspacePage,
   KeyspaceQuery,
+  NarrowedKeyspace,
   NewKeyspace,
 } from './types/keyspace.ts';
 
@@ -30,9 +32,10 @@ export interface Keyspaces {
   /** All keyspaces, page by page while you iterate; `deadlineMs` is for each page. Scope `config:read`. */
   listAll(query?: KeyspaceQuery, options?: CallOptions): AsyncIterableIterator<Keyspace>;
   /** Changes the properties that `change` has. Scope `config:write`. */
-  update(id: string, change: KeyspaceChange, options?: ChangeOptions): Promise<ChangedKeyspace>;
+  update(id: string, change: KeyspaceChange, options?: ChangeOptions): Promise<NarrowedKeyspace>;
   /**
-   * Deletes a keyspace that has no keys left; keys that were deleted before are purged with it. Scope `config:write`.
+   * Deletes a keyspace that has no keys left, with its policies and owners; keys that were deleted before are purged with
+   * it. Scope `config:write`.
    * FAILED_PRECONDITION, reason KEYSPACE_IN_USE, with the number of keys in `metadata.keys`, if it has.
    */
   delete(id: string, options?: ChangeOptions): Promise<{ readonly revision: string }>;
@@ -74,7 +77,11 @@ export function createKeyspaces({ keyspaces, call }: Connection): Keyspaces {
         updateMask: fieldMask(change, KEYSPACE_PATHS),
         ...newRequest(options),
       };
-      return toChanged(await call(keyspaces.updateKeyspace, request, options));
+      const answer = await call(keyspaces.updateKeyspace, request, options);
+      return {
+        ...toChanged(answer),
+        effectiveTime: requiredTime('effective_time', answer.effectiveTime),
+      };
     },
 
     async delete(id, options = {}) {

@@ -234,7 +234,7 @@ describe('the five lines of the README', () => {
 
 /** What the compiler must accept, and what it must refuse. */
 const CONSUMER = `
-import { createLatchkey, LatchkeyError, type ErrorReason, type Key, type Verdict, type VerifyResult } from '@latchkey/sdk';
+import { createLatchkey, LatchkeyError, type ClientRefusal, type ErrorReason, type Key, type Verdict, type VerifyResult } from '@latchkey/sdk';
 
 export function describe(result: VerifyResult): string {
   if (result.valid) {
@@ -248,6 +248,8 @@ export function describe(result: VerifyResult): string {
   // @ts-expect-error -- a refused token may have no key
   void result.key.id;
   const refusal: Exclude<Verdict, 'VALID'> = result.verdict;
+  const client: ClientRefusal | undefined = result.clientRefusal;
+  void client;
   return verdict + refusal + (result.key?.ownerId ?? 'nobody');
 }
 
@@ -263,12 +265,24 @@ export async function use(ip: string | undefined): Promise<void> {
   await latchkey.keys.update('key_1', { expireTime: null, ownerId: null, tags: undefined }, { etag: '1' });
   // @ts-expect-error -- a display name cannot be cleared with null
   await latchkey.keys.update('key_1', { displayName: null });
+  await latchkey.keys.update('key_1', { restrictions: { allowedIps: [ip ?? '::1'] }, resourceAccess: null, policyIds: [] });
+  // @ts-expect-error -- a misspelt restriction would restrict nothing
+  await latchkey.keys.update('key_1', { restrictions: { allowedIp: ['192.0.2.1'] } });
   // @ts-expect-error -- the state is changed by methods of its own
   await latchkey.keys.update('key_1', { state: 'REVOKED' });
   const keys: Key[] = [];
   for await (const key of latchkey.keys.listAll({ filter: { states: ['ACTIVE'], accessType: 'LISTED' } })) keys.push(key);
+  const policy = await latchkey.policies.get('pol_1');
+  const copied = { ...policy.restrictions, apiTargets: [{ api: 'orders', verbs: ['GET'] }] };
+  await latchkey.policies.update('pol_1', { restrictions: copied, scopes: policy.scopes });
+  const owner = await latchkey.owners.get({ keyspaceId: policy.keyspaceId, id: 'acme' });
+  const { effectiveTime } = await latchkey.owners.delete(owner, { keysFate: 'REVOKE', validateOnly: true });
+  // @ts-expect-error -- with validateOnly there is none
+  void effectiveTime.getTime();
+  const { results } = await latchkey.keys.import(policy.keyspaceId, [{ sha256: 'x', scopes: ['a'] }]);
+  for (const result of results) void (result.imported ? result.id : result.reason);
   const access = keys[0]?.resourceAccess;
-  void (access === 'ALL' ? 'all' : access?.ids.length);
+  void (access === 'ALL' ? 'all' : access?.ids.length ?? 'as its policies say');
   for (const entry of await latchkey.verifyBatch([{ token: 't' }])) {
     void (entry instanceof LatchkeyError ? entry.violations[0]?.field : entry.revision);
   }

@@ -1,17 +1,27 @@
-import {
-  Key as KeyMessage,
-  KeyState as KeyStateCode,
-  type ResourceAccess as ResourceAccessMessage,
-} from '../../../proto/gen/latchkey/v1/key.ts';
+import { Key as KeyMessage, KeyState as KeyStateCode } from '../../../proto/gen/latchkey/v1/key.ts';
 import {
   AccessType,
+  ImportedKey as ImportedKeyMessage,
   ListKeysFilter,
+  type BatchRevokeKeysRequest,
   type CreateKeyRequest,
+  type DeepPartial,
+  type ImportKeysResult,
 } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import { unexpectedResponse } from '../errors.ts';
-import type { Key, KeyChange, KeyFilter, KeyState, NewKey, ResourceAccess } from '../types/key.ts';
+import type {
+  ImportedKey,
+  ImportResult,
+  Key,
+  KeyChange,
+  KeyChoice,
+  KeyFilter,
+  KeyState,
+  NewKey,
+} from '../types/key.ts';
 import { defined } from './defined.ts';
-import { fromMap, toMap } from './metadata.ts';
+import { requireKnown } from './require-known.ts';
+import { fromRules, RULE_PATHS, toRules } from './rules.ts';
 import { requiredTime, toDuration, toTime } from './times.ts';
 
 const STATE_CODES = {
@@ -33,16 +43,14 @@ export function fromKey(key: KeyMessage | undefined): Key {
   const state = STATES.get(key.state as (typeof STATE_CODES)[KeyState]);
   if (state === undefined) throw unexpectedResponse(`the unknown key state ${key.state}`);
   return {
+    ...fromRules(key),
     id: key.id,
     keyspaceId: key.keyspaceId,
     displayName: key.displayName,
     tokenHint: key.tokenHint,
     state,
     ownerId: key.ownerId === '' ? null : key.ownerId,
-    scopes: key.scopes,
-    resourceAccess: fromResourceAccess(key.resourceAccess),
-    metadata: fromMap(key.metadata),
-    tags: key.tags,
+    policyIds: key.policyIds,
     expireTime: key.expireTime ?? null,
     createTime: requiredTime('create_time', key.createTime),
     updateTime: requiredTime('update_time', key.updateTime),
@@ -74,50 +82,49 @@ export function toChangedKey(id: string, change: KeyChange, etag: string | undef
   return KeyMessage.fromPartial({ id, ...toAttributes(change), ...defined({ etag }) });
 }
 
+/** The message of a key to import. @throws LatchkeyError INVALID_FIELD */
+export function toImportedKey({ sha256, ...key }: ImportedKey): ImportedKeyMessage {
+  return ImportedKeyMessage.fromPartial({ sha256, key: toAttributes(key) });
+}
+
+/** What became of a key to import. */
+export function fromImportResult({
+  id,
+  error,
+  errorReason,
+  alreadyImported,
+}: ImportKeysResult): ImportResult {
+  return id === ''
+    ? { imported: false, error, reason: errorReason }
+    : { imported: true, id, alreadyImported };
+}
+
 /** The properties of a change, with their paths in the contract. */
 export const KEY_PATHS = {
   displayName: 'display_name',
   ownerId: 'owner_id',
-  scopes: 'scopes',
-  resourceAccess: 'resource_access',
-  metadata: 'metadata',
-  tags: 'tags',
+  policyIds: 'policy_ids',
+  ...RULE_PATHS,
   expireTime: 'expire_time',
 } as const satisfies Record<keyof KeyChange, string>;
 
-// In a message, what is cleared and what was never set look the same: empty. The update mask tells them apart.
-function toAttributes({
-  displayName,
-  ownerId,
-  scopes,
-  resourceAccess,
-  metadata,
-  tags,
-  expireTime,
-}: KeyChange) {
-  return defined({
-    displayName,
-    ownerId: ownerId ?? undefined,
-    scopes: scopes?.slice(),
-    resourceAccess: resourceAccess === undefined ? undefined : toResourceAccess(resourceAccess),
-    metadata: metadata === undefined ? undefined : toMap(metadata),
-    tags: tags?.slice(),
-    expireTime: toTime('expireTime', expireTime),
-  });
+function toAttributes({ displayName, ownerId, policyIds, expireTime, ...rules }: KeyChange) {
+  return {
+    ...defined({
+      displayName,
+      ownerId: ownerId ?? undefined,
+      policyIds: policyIds?.slice(),
+      expireTime: toTime('expireTime', expireTime),
+    }),
+    ...toRules(rules),
+  };
 }
 
-function toResourceAccess(access: ResourceAccess): ResourceAccessMessage {
-  return access === 'ALL'
-    ? { access: { $case: 'all', value: {} } }
-    : { access: { $case: 'listed', value: { ids: [...access.ids] } } };
-}
-
-function fromResourceAccess(message: ResourceAccessMessage | undefined): ResourceAccess {
-  const access = message?.access;
-  if (access?.$case === 'all') return 'ALL';
-  if (access?.$case === 'listed') return { ids: access.value.ids };
-  // Fails closed: what is not understood must not look like access to all.
-  throw unexpectedResponse('an unknown resource access');
+/** The message of a choice of keys to revoke. @throws LatchkeyError INVALID_FIELD */
+export function toKeyChoice(choice: KeyChoice): Omit<DeepPartial<BatchRevokeKeysRequest>, 'requestId'> {
+  requireKnown('choice', choice, ['keyspaceId', 'ownerId', 'policyId', 'tag', 'createdBefore']);
+  const { createdBefore, ...same } = choice;
+  return defined({ ...same, createdBefore: toTime('choice.createdBefore', createdBefore) });
 }
 
 /** The message of a filter. @throws LatchkeyError INVALID_FIELD */

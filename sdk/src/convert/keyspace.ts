@@ -1,6 +1,10 @@
-import { Keyspace as KeyspaceMessage } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
+import {
+  Keyspace as KeyspaceMessage,
+  type Api as ApiMessage,
+  type ApiMethod as ApiMethodMessage,
+} from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { unexpectedResponse } from '../errors.ts';
-import type { Keyspace, KeyspaceChange, NewKeyspace } from '../types/keyspace.ts';
+import type { Api, ApiMethod, Keyspace, KeyspaceChange, NewKeyspace } from '../types/keyspace.ts';
 import { defined } from './defined.ts';
 import { fromDuration } from './from-duration.ts';
 import { requiredTime, toDuration } from './times.ts';
@@ -17,6 +21,7 @@ export function fromKeyspace(keyspace: KeyspaceMessage | undefined): Keyspace {
     defaultTtlMs: defaultTtl === undefined ? null : fromDuration(defaultTtl),
     maxTtlMs: maxTtl === undefined ? null : fromDuration(maxTtl),
     requireExpiry,
+    apis: keyspace.apis.map(fromApi),
     createTime: requiredTime('create_time', keyspace.createTime),
     updateTime: requiredTime('update_time', keyspace.updateTime),
     etag,
@@ -44,14 +49,45 @@ export const KEYSPACE_PATHS = {
   defaultTtlMs: 'default_ttl',
   maxTtlMs: 'max_ttl',
   requireExpiry: 'require_expiry',
+  apis: 'apis',
 } as const satisfies Record<keyof KeyspaceChange, string>;
 
-function toAttributes({ tokenPrefix, displayName, defaultTtlMs, maxTtlMs, requireExpiry }: KeyspaceChange) {
+function toAttributes({
+  tokenPrefix,
+  displayName,
+  defaultTtlMs,
+  maxTtlMs,
+  requireExpiry,
+  apis,
+}: KeyspaceChange) {
   return defined({
     tokenPrefix,
     displayName,
     defaultTtl: toDuration('defaultTtlMs', defaultTtlMs),
     maxTtl: toDuration('maxTtlMs', maxTtlMs),
     requireExpiry,
+    apis: apis?.map(toApi),
   });
+}
+
+function toApi({ name, groups }: Api): ApiMessage {
+  return {
+    name,
+    groups: groups.map((group) => ({ name: group.name, methods: group.methods.map(toMethod) })),
+  };
+}
+
+function toMethod({ verb = '', path, noResource = false }: ApiMethod): ApiMethodMessage {
+  return { verb, path, noResource };
+}
+
+function fromApi({ name, groups }: ApiMessage): Api {
+  return {
+    name,
+    groups: groups.map((group) => ({ name: group.name, methods: group.methods.map(fromMethod) })),
+  };
+}
+
+function fromMethod({ verb, path, noResource }: ApiMethodMessage): ApiMethod {
+  return { ...(verb === '' ? {} : { verb }), path, ...(noResource ? { noResource } : {}) };
 }

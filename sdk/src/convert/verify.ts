@@ -1,6 +1,7 @@
 import { fromMap } from './metadata.ts';
-import { VERDICTS, type Verdict } from '../../../core/verdict.ts';
+import { CLIENT_REFUSALS, VERDICTS, type ClientRefusal, type Verdict } from '../../../core/verdict.ts';
 import {
+  ClientRefusal as ClientRefusalCode,
   Verdict as VerdictCode,
   type LimitStatus as LimitStatusMessage,
   type VerifiedKey as VerifiedKeyMessage,
@@ -14,18 +15,30 @@ import { fromDuration } from './from-duration.ts';
 
 /** The message of a request. */
 export function toVerifyRequest(request: VerifyRequest): VerifyRequestMessage {
-  const { token, keyspaceId, operation, resource, scopes, client, checkOnly, minRevision, tags } = request;
+  const { token, keyspaceId, operation, client, scopes, tags, ...rest } = request;
+  const { resource, scopeQuery, checkOnly, minRevision } = rest;
   return VerifyRequestMessage.fromPartial({
     token,
     ...(keyspaceId === undefined ? {} : { keyspaceId }),
     ...(operation === undefined ? {} : { operation: defined(operation) }),
     ...(client === undefined ? {} : { client: defined(client) }),
-    ...defined({ resource, scopes: scopes?.slice(), checkOnly, minRevision, tags: tags?.slice() }),
+    ...defined({
+      resource,
+      scopes: scopes?.slice(),
+      scopeQuery,
+      checkOnly,
+      minRevision,
+      tags: tags?.slice(),
+    }),
   });
 }
 
 const VERDICTS_BY_CODE = new Map<number, Verdict>(
   VERDICTS.map((verdict) => [VerdictCode[`VERDICT_${verdict}`], verdict]),
+);
+
+const CLIENT_REFUSALS_BY_CODE = new Map<number, ClientRefusal>(
+  CLIENT_REFUSALS.map((refusal) => [ClientRefusalCode[`CLIENT_REFUSAL_${refusal}`], refusal]),
 );
 
 /**
@@ -45,18 +58,21 @@ export function toVerifyResult(response: VerifyResponse): VerifyResult {
     if (key === undefined) throw unexpectedResponse('VALID and no key');
     return { valid: true, verdict, key, ...rest };
   }
+  // One that this version does not know is left out: the token is refused all the same.
+  const clientRefusal = CLIENT_REFUSALS_BY_CODE.get(response.clientRefusal);
   return {
     valid: false,
     verdict,
     ...(key === undefined ? {} : { key }),
     missingScopes: response.missingScopes,
+    ...(clientRefusal === undefined ? {} : { clientRefusal }),
     ...(response.retryAfter === undefined ? {} : { retryAfterMs: fromDuration(response.retryAfter) }),
     ...rest,
   };
 }
 
 function toVerifiedKey(key: VerifiedKeyMessage): VerifiedKey {
-  const { id, keyspaceId, ownerId, displayName, scopes, metadata, tags, expireTime } = key;
+  const { id, keyspaceId, ownerId, displayName, scopes, metadata, tags, policyIds, expireTime } = key;
   return {
     id,
     keyspaceId,
@@ -65,6 +81,7 @@ function toVerifiedKey(key: VerifiedKeyMessage): VerifiedKey {
     scopes,
     metadata: fromMap(metadata),
     tags,
+    policyIds,
     expireTime: expireTime ?? null,
   };
 }

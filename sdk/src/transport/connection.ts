@@ -13,6 +13,8 @@ import { retryMiddleware, type RetryOptions } from 'nice-grpc-client-middleware-
 import { HealthDefinition } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { KeyServiceDefinition } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { OwnerServiceDefinition } from '../../../proto/gen/latchkey/v1/owner_service.ts';
+import { PolicyServiceDefinition } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import { VerifyServiceDefinition } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { attemptMiddleware, type Attempts } from './attempts.ts';
 import { invalidArgument, LatchkeyError } from '../errors.ts';
@@ -43,6 +45,8 @@ export interface Connection {
   readonly verify: Client<VerifyServiceDefinition, Options>;
   readonly keys: Client<KeyServiceDefinition, Options>;
   readonly keyspaces: Client<KeyspaceServiceDefinition, Options>;
+  readonly policies: Client<PolicyServiceDefinition, Options>;
+  readonly owners: Client<OwnerServiceDefinition, Options>;
   readonly health: Client<HealthDefinition, Options>;
   /**
    * Makes a call: with the token, a deadline, retries.
@@ -84,6 +88,8 @@ export function createConnection(options: ResolvedOptions): Connection {
     verify: factory.create(VerifyServiceDefinition, channel),
     keys: factory.create(KeyServiceDefinition, channel),
     keyspaces: factory.create(KeyspaceServiceDefinition, channel),
+    policies: factory.create(PolicyServiceDefinition, channel),
+    owners: factory.create(OwnerServiceDefinition, channel),
     health: factory.create(HealthDefinition, channel),
 
     async call(rpc, request, callOptions, fallbackMs = options.deadlineMs) {

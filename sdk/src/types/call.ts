@@ -30,6 +30,38 @@ export interface RevokeOptions extends ChangeOptions {
   readonly note?: string | undefined;
 }
 
+/** Options of `keys.batchRevoke`. */
+export interface BatchRevokeOptions extends MutationOptions, ValidateOptions {
+  /** Why, in a word to count by. At most 64 characters. */
+  readonly reason?: string | undefined;
+  /** What people should know; kept in the audit records only. At most 1024 characters. */
+  readonly note?: string | undefined;
+}
+
+/** Options of `keys.reportLeaked`. */
+export interface LeakOptions extends MutationOptions {
+  /** Where it was found; kept in the audit record only. At most 1024 characters. */
+  readonly note?: string | undefined;
+}
+
+/** Options of `owners.suspend`. */
+export interface SuspendOptions extends RevokeOptions, ValidateOptions {}
+
+/** Options of `owners.delete`. */
+export interface DeleteOwnerOptions extends ChangeOptions, ValidateOptions {
+  /**
+   * What becomes of its keys: they are revoked (scope `keys:revoke` too), or live on without an owner. Default: it must
+   * have none, else FAILED_PRECONDITION, reason OWNER_IN_USE.
+   */
+  readonly keysFate?: 'REVOKE' | 'DETACH' | undefined;
+}
+
+/** Options of a change that hits many keys. */
+export interface ValidateOptions {
+  /** Change nothing: only show what would be hit. Default: false. */
+  readonly validateOnly?: boolean | undefined;
+}
+
 /** Options of a call that reads one page. */
 export interface PageOptions extends CallOptions {
   /** `nextPageToken` of the page before, asked for with the same filter and order. Default: the first page. */

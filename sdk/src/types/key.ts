@@ -1,29 +1,24 @@
+import type { ErrorReason } from './error.ts';
+import type { EffectiveRules, NewRules, Rules, RulesChange } from './rules.ts';
+
 /** Whether a key works: EXPIRED once its `expireTime` has passed, else as it was switched. */
 export type KeyState = 'ACTIVE' | 'DISABLED' | 'REVOKED' | 'EXPIRED';
 
-/** Which resources a key may be used for: all of them, or the 1 to 1000 listed, of 1 to 256 characters each. */
-export type ResourceAccess = 'ALL' | { readonly ids: readonly string[] };
-
-/** A key. It never holds a token. */
-export interface Key {
+/** A key with the rules that it sets itself. It never holds a token. */
+export interface Key extends Rules {
   /** `key_` and 16 letters and digits; the same for life. */
   readonly id: string;
   /** The keyspace it belongs to, `ks_…`. */
   readonly keyspaceId: string;
   /** A name for people; may be empty. */
   readonly displayName: string;
-  /** Its token without the secret, fit to be shown: `<prefix>_<key id>…<last four>`. */
+  /** Its token without the secret, fit to be shown: `<prefix>_<key id>…<last four>`. Empty for an imported key. */
   readonly tokenHint: string;
   readonly state: KeyState;
   /** The user, app, tenant or service it belongs to; null: none. */
   readonly ownerId: string | null;
-  /** What it may do: `orders:read`; a last `*` grants all that begins so. */
-  readonly scopes: readonly string[];
-  readonly resourceAccess: ResourceAccess;
-  /** Data of yours, which a verification returns. */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Labels to filter by. */
-  readonly tags: readonly string[];
+  /** The policies that it refers to, `pol_…`: what it does not set itself is taken from them. */
+  readonly policyIds: readonly string[];
   /** When it stops working; null: never. */
   readonly expireTime: Date | null;
   readonly createTime: Date;
@@ -56,52 +51,106 @@ export interface KeySecret {
   readonly expireTime: Date | null;
 }
 
-/** A key to create. */
-export interface NewKey {
+/** A key to create. What its rules leave out is taken from its policies. */
+export interface NewKey extends KeyAttributes {
   /** The keyspace it is to belong to, `ks_…`. */
   readonly keyspaceId: string;
-  /** A name for people. At most 128 characters. Default: empty. */
-  readonly displayName?: string | undefined;
-  /** The user, app, tenant or service it is for; an id of your choosing, at most 256 characters. Default: none. */
-  readonly ownerId?: string | undefined;
-  /**
-   * What it may do: `orders:read`; a last `*` grants all that begins so (`orders:*`, `*`). At most 256 of at most 128
-   * characters each, out of `A-Z a-z 0-9 _ - . / :`. Default: nothing.
-   */
-  readonly scopes?: readonly string[] | undefined;
-  /** Which resources it may be used for. Default: ALL. */
-  readonly resourceAccess?: ResourceAccess | undefined;
-  /**
-   * Data of yours, which a verification returns. At most 64 entries, names of 1 to 64 characters, 4096 bytes of names
-   * and values together.
-   */
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Labels to filter by. At most 32 of 1 to 64 characters each. */
-  readonly tags?: readonly string[] | undefined;
-  /** When it stops working: in the future, before the year 10000. Not together with `ttlMs`. */
-  readonly expireTime?: Date | undefined;
   /** Its lifetime in ms, 1 second to 100 years. Neither this nor `expireTime`: the keyspace's default. */
   readonly ttlMs?: number | undefined;
+}
+
+/** What is said of a key when it is created or imported. */
+export interface KeyAttributes extends NewRules {
+  /** A name for people. At most 128 characters. Default: empty. */
+  readonly displayName?: string | undefined;
+  /**
+   * The user, app, tenant or service it is for; an id of your choosing, at most 256 characters. An owner that is named
+   * for the first time is created. Default: none.
+   */
+  readonly ownerId?: string | undefined;
+  /** The policies it refers to, of its own keyspace, `pol_…`. At most 16. Default: none. */
+  readonly policyIds?: readonly string[] | undefined;
+  /** When it stops working: in the future, before the year 10000. Not together with `ttlMs`. */
+  readonly expireTime?: Date | undefined;
 }
 
 /**
  * What to change of a key: the properties that are there. A property that is absent or `undefined` is left as it is;
  * `null`, where it is allowed, clears. Lists and metadata are replaced whole.
  */
-export interface KeyChange {
+export interface KeyChange extends RulesChange {
   /** At most 128 characters. */
   readonly displayName?: string | undefined;
   /** At most 256 characters; null: none. */
   readonly ownerId?: string | null | undefined;
-  /** As in `NewKey.scopes`; an empty list takes all away. */
-  readonly scopes?: readonly string[] | undefined;
-  readonly resourceAccess?: ResourceAccess | undefined;
-  /** As in `NewKey.metadata`. */
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** As in `NewKey.tags`. */
-  readonly tags?: readonly string[] | undefined;
+  /** As in `NewKey.policyIds`. */
+  readonly policyIds?: readonly string[] | undefined;
   /** When it stops working: in the future, before the year 10000; null: never. */
   readonly expireTime?: Date | null | undefined;
+}
+
+/** A key with the rules in effect. */
+export interface EffectiveKey {
+  readonly key: Key;
+  /** What it is judged by. */
+  readonly effective: EffectiveRules;
+}
+
+/** A key that was issued elsewhere. */
+export interface ImportedKey extends KeyAttributes {
+  /** The SHA-256 digest of its token (UTF-8), in hex or base64. */
+  readonly sha256: string;
+}
+
+/** What became of keys that were issued elsewhere. */
+export interface ImportedKeys {
+  /** One for each, in their order. */
+  readonly results: readonly ImportResult[];
+  /** The position of the change in the change log; see `VerifyRequest.minRevision`. */
+  readonly revision: string;
+}
+
+/** What became of one of them: look at `imported` first, then TypeScript knows the rest. */
+export type ImportResult =
+  | {
+      readonly imported: true;
+      /** The id of the key here, `key_…`. */
+      readonly id: string;
+      /** Whether it was here before, in the same keyspace. Then nothing of it was changed. */
+      readonly alreadyImported: boolean;
+    }
+  | {
+      readonly imported: false;
+      /** Why not, for people: each property that is wrong, with its bound. */
+      readonly error: string;
+      /** Why not: what `keys.create` would say, or DIGEST_TAKEN if another key has this digest. */
+      readonly reason: ErrorReason;
+    };
+
+/** Which keys to revoke: those that match every property that is there and are neither revoked nor deleted. */
+export interface KeyChoice {
+  /** Keys of this keyspace, `ks_…`. */
+  readonly keyspaceId: string;
+  /** Keys of this owner. At most 256 characters. */
+  readonly ownerId?: string | undefined;
+  /** Keys that refer to this policy, `pol_…`. */
+  readonly policyId?: string | undefined;
+  /** Keys with this tag of their own. At most 64 characters. */
+  readonly tag?: string | undefined;
+  /** Keys that were created before this time. One condition besides the keyspace is required: for all, the present. */
+  readonly createdBefore?: Date | undefined;
+}
+
+/** Keys that were revoked together, or with `validateOnly` would be. */
+export interface RevokedKeys {
+  /** How many. */
+  readonly count: number;
+  /** The ids of the first 100 of them. */
+  readonly sampleIds: readonly string[];
+  /** The position of the change in the change log. */
+  readonly revision: string;
+  /** No verification that starts after this time, on any replica, accepts one of them; null with `validateOnly`. */
+  readonly effectiveTime: Date | null;
 }
 
 /** Which keys to list: those that match every property that is there. */
@@ -110,16 +159,20 @@ export interface KeyFilter {
   readonly keyspaceId?: string | undefined;
   /** Keys in one of these states. At most 8. Default: in any. */
   readonly states?: readonly KeyState[] | undefined;
-  /** Keys with access to all resources, or to listed ones. Default: both. */
+  /** Keys with access to all resources, or to listed ones, their own or by their policies. Default: both. */
   readonly accessType?: 'ALL' | 'LISTED' | undefined;
-  /** Keys that may be used for this resource. At most 256 characters. */
+  /** Keys that may be used for this resource, of their own or by their policies. At most 256 characters. */
   readonly resource?: string | undefined;
   /** Keys of this owner. At most 256 characters. */
   readonly ownerId?: string | undefined;
-  /** Keys with this tag. At most 64 characters. */
+  /** Keys that refer to this policy, `pol_…`. */
+  readonly policyId?: string | undefined;
+  /** Keys with this tag of their own. At most 64 characters. */
   readonly tag?: string | undefined;
-  /** Keys that were granted exactly this scope. At most 128 characters. */
+  /** Keys that were granted exactly this scope, of their own or by their policies. At most 128 characters. */
   readonly scope?: string | undefined;
+  /** Keys with a target of this API, of their own or by their policies. At most 128 characters. */
+  readonly api?: string | undefined;
   /** Keys whose display name, owner id or key id contains this text, in any case. At most 128 characters. */
   readonly search?: string | undefined;
   /** Keys that expire before this time. */
@@ -150,7 +203,7 @@ export interface KeyPage {
 /** How to find a key: by its whole token, or by what may be known of it in public. */
 export type KeyLookup =
   | {
-      /** A whole token, as found in a log or a repository. At most 256 characters. Its secret must be right. */
+      /** A whole token, also of an imported key. At most 512 characters. Its secret must be right. */
       readonly token: string;
     }
   | {

@@ -1,17 +1,25 @@
-import type { Verdict } from '../../../core/verdict.ts';
+import type { ClientRefusal, Verdict } from '../../../core/verdict.ts';
 
-/** One token and what its bearer wants to do. What is left out is not checked. */
+/** One token and what its bearer wants to do. What is left out does not meet a rule of the key that asks for it. */
 export interface VerifyRequest {
   /** The token as the client presented it. Any text is judged: what is no token, the empty text too, is MALFORMED. */
   readonly token: string;
   /** The key must belong to this keyspace, `ks_…`; a key of another one is NOT_FOUND. */
   readonly keyspaceId?: string | undefined;
-  /** What the client wants to do. */
+  /** What the client wants to do. None: only keys without API restrictions pass. */
   readonly operation?: Operation | undefined;
-  /** The store, project or tenant it is about, at most 256 characters. None: only keys with access to ALL pass. */
+  /**
+   * The store, project or tenant it is about, at most 256 characters. None: only keys with access to ALL pass, unless the
+   * keyspace's catalogue marks the operation as being about none.
+   */
   readonly resource?: string | undefined;
   /** Scopes that the key must hold, all of them: at most 64 of at most 128 characters each, without wildcards. */
   readonly scopes?: readonly string[] | undefined;
+  /**
+   * An expression over scopes that must hold too: `orders:read AND (orders:write OR admin)`. AND binds tighter than OR;
+   * both in upper case. At most 1024 characters, 64 scopes and 16 parentheses deep.
+   */
+  readonly scopeQuery?: string | undefined;
   /** Where the request came from. */
   readonly client?: ClientInfo | undefined;
   /** Takes nothing and counts nothing: only looks. Default: false. */
@@ -68,8 +76,13 @@ export interface RefusedResult {
   readonly verdict: Exclude<Verdict, 'VALID'>;
   /** The key that the token belongs to. Absent for MALFORMED and NOT_FOUND. */
   readonly key?: VerifiedKey;
-  /** For SCOPE_MISSING: the required scopes that the key lacks; else empty. */
+  /**
+   * For SCOPE_MISSING, what would have sufficed: the required scopes that the key lacks, and of a `scopeQuery` the
+   * alternative that lacks fewest; else empty.
+   */
   readonly missingScopes: readonly string[];
+  /** For CLIENT_NOT_ALLOWED: which condition did not hold. */
+  readonly clientRefusal?: ClientRefusal;
   /** For RATE_LIMITED: how long to wait before the next try, ms. */
   readonly retryAfterMs?: number;
   /** The limits that were looked at. Empty: the key has none. */
@@ -88,12 +101,14 @@ export interface VerifiedKey {
   readonly ownerId: string | null;
   /** A name for people; may be empty. */
   readonly displayName: string;
-  /** The scopes that it holds, as they were granted (`orders:*`). */
+  /** The scopes that it holds, as they were granted (`orders:*`) to it or its policies. */
   readonly scopes: readonly string[];
-  /** Data of yours. */
+  /** Data of yours, its own or of its policies. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Its tags. */
+  /** Its tags, its own or of its policies. */
   readonly tags: readonly string[];
+  /** The policies that it refers to, `pol_…`. */
+  readonly policyIds: readonly string[];
   /** When it expires; null: never. */
   readonly expireTime: Date | null;
 }
