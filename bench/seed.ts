@@ -1,5 +1,7 @@
 import type pg from 'pg';
 import { newId } from '../core/ids.ts';
+import type { KeyAttributes } from '../core/key.ts';
+import { NO_RESTRICTIONS } from '../core/rules.ts';
 import { digestToken, newToken } from '../core/token.ts';
 import { keyWithToken } from '../server/lifecycle/create-key.ts';
 import type { Store } from '../server/lifecycle/ports.ts';
@@ -10,6 +12,10 @@ export interface Template {
   readonly token: string;
   readonly keyspaceId: string;
   readonly tokenPrefix: string;
+  /** A key with nothing but one scope. */
+  readonly bare: SeededKey;
+  /** A key with 20 path patterns, 20 address ranges and 50 scopes; what the benchmark asks for matches the last of each. */
+  readonly ruled: SeededKey;
 }
 
 /** A key whose token is known. */
@@ -29,31 +35,71 @@ export async function seedTemplate(store: Store): Promise<Template> {
     defaultTtlMs: null,
     maxTtlMs: null,
     requireExpiry: false,
+    apis: [],
     createTimeMs: nowMs,
     updateTimeMs: nowMs,
     version: 1,
   };
-  const id = newId('key');
-  const token = newToken(keyspace.tokenPrefix, id);
-  const key = keyWithToken({
-    id,
-    token,
-    keyspace,
-    attributes: {
-      displayName: 'Orders export, production',
-      ownerId: 'customer-4711',
-      scopes: ['orders:read', 'orders:write', 'catalogue:*'],
-      resourceAccess: { type: 'LISTED', ids: ['store-1', 'store-2', 'store-3'] },
-      metadata: { plan: 'gold', region: 'eu-west' },
-      tags: ['partner'],
-      expireTimeMs: nowMs + 365 * 24 * 60 * 60 * 1000,
-    },
-    createdBy: 'system',
-    nowMs,
-  });
   await store.keyspaces.insert(keyspace);
-  await store.keys.insert(key);
-  return { id, token, keyspaceId: keyspace.id, tokenPrefix: keyspace.tokenPrefix };
+
+  async function insert(attributes: Partial<KeyAttributes>): Promise<SeededKey> {
+    const id = newId('key');
+    const token = newToken(keyspace.tokenPrefix, id);
+    const nothing = {
+      displayName: '',
+      ownerId: '',
+      policyIds: [],
+      scopes: [],
+      resourceAccess: null,
+      restrictions: NO_RESTRICTIONS,
+      metadata: {},
+      tags: [],
+      expireTimeMs: null,
+    };
+    const key = {
+      id,
+      token,
+      keyspace,
+      attributes: { ...nothing, ...attributes },
+      createdBy: 'system',
+      nowMs,
+    };
+    await store.keys.insert(keyWithToken(key));
+    return { id, token };
+  }
+
+  const key = await insert({
+    displayName: 'Orders export, production',
+    ownerId: 'customer-4711',
+    scopes: ['orders:read', 'orders:write', 'catalogue:*'],
+    resourceAccess: { type: 'LISTED', ids: ['store-1', 'store-2', 'store-3'] },
+    metadata: { plan: 'gold', region: 'eu-west' },
+    tags: ['partner'],
+    expireTimeMs: nowMs + 365 * 24 * 60 * 60 * 1000,
+  });
+  const bare = await insert({ scopes: ['orders:read'] });
+  const ruled = await insert({
+    scopes: [...Array.from({ length: 49 }, (_, index) => `area-${index}:*`), 'orders:read'],
+    restrictions: {
+      ...NO_RESTRICTIONS,
+      allowedIps: [
+        ...Array.from({ length: 19 }, (_, index) => `10.${index}.0.0/${index + 16}`),
+        '203.0.113.0/24',
+      ],
+      apiTargets: [
+        {
+          api: 'orders',
+          verbs: [],
+          paths: [
+            ...Array.from({ length: 19 }, (_, index) => `/api/v*/area-${index}/*`),
+            '/api/v*/orders/statuses',
+          ],
+          groups: [],
+        },
+      ],
+    },
+  });
+  return { ...key, keyspaceId: keyspace.id, tokenPrefix: keyspace.tokenPrefix, bare, ruled };
 }
 
 /**

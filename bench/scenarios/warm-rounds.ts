@@ -28,6 +28,8 @@ export interface WarmRounds {
   readonly alone: readonly Pair[];
   /** BatchVerify, and the Verify of the same round. */
   readonly batches: readonly Pair[];
+  /** Verify of a key with many rules, and of one with none. */
+  readonly ruled: readonly Pair[];
   /** How many keys were verified in these rounds. */
   readonly verifications: number;
   /** How many keys the server read from the database meanwhile. */
@@ -65,13 +67,17 @@ export async function measureWarmRounds(
 
   const verify = { target: latchkey.target('Verify'), message: verifyMessage(token) };
   const batch = { target: latchkey.target('BatchVerify'), message: batchMessage(tokens) };
-  const bare = { target: { ...verify.target, port: await echo.ask('port') }, message: verify.message };
-  await requireAllValid(batch.target, tokens);
+  const bareEcho = { target: { ...verify.target, port: await echo.ask('port') }, message: verify.message };
+  const { bare, ruled } = database.template;
+  const bareKey = { target: verify.target, message: verifyMessage(bare.token) };
+  const ruledKey = { target: verify.target, message: verifyMessage(ruled.token) };
+  await requireAllValid(batch.target, [...tokens, bare.token, ruled.token]);
   await echo.ask('answerWith', (await requireValid(verify.target, token)).toString('base64'));
-  await requireSameAnswer(verify, bare);
+  await requireSameAnswer(verify, bareEcho);
 
-  await load.blast({ ...bare, ...BUSY, calls: warmUpCalls });
+  await load.blast({ ...bareEcho, ...BUSY, calls: warmUpCalls });
   await load.blast({ ...verify, ...BUSY, calls: warmUpCalls });
+  await load.blast({ ...ruledKey, ...BUSY, calls: Math.ceil(warmUpCalls / 4) });
   await load.blast({ ...batch, ...BUSY, calls: Math.ceil(warmUpCalls / 20) });
 
   const ofEcho = (blast: Blast): Promise<Measured> => measure(echo, blast.calls, () => load.blast(blast));
@@ -80,24 +86,31 @@ export async function measureWarmRounds(
   const busy: Pair[] = [];
   const alone: Pair[] = [];
   const batches: Pair[] = [];
+  const ruledOnes: Pair[] = [];
   const before = await witness(latchkey, database);
   for (let round = 0; round < rounds; round += 1) {
     const pair = await inTurn(round, {
-      theirs: () => ofEcho({ ...bare, ...BUSY, calls }),
+      theirs: () => ofEcho({ ...bareEcho, ...BUSY, calls }),
       ours: () => ofLatchkey({ ...verify, ...BUSY, calls }),
     });
     busy.push(pair);
     batches.push({ ours: await ofLatchkey({ ...batch, ...BUSY, calls: batchCalls }), theirs: pair.ours });
+    ruledOnes.push(
+      await inTurn(round, {
+        theirs: () => ofLatchkey({ ...bareKey, ...BUSY, calls }),
+        ours: () => ofLatchkey({ ...ruledKey, ...BUSY, calls }),
+      }),
+    );
     alone.push(
       await inTurn(round, {
-        theirs: () => ofEcho({ ...bare, ...ALONE, calls: aloneCalls }),
+        theirs: () => ofEcho({ ...bareEcho, ...ALONE, calls: aloneCalls }),
         ours: () => ofLatchkey({ ...verify, ...ALONE, calls: aloneCalls }),
       }),
     );
   }
   const after = await witness(latchkey, database);
 
-  const verifications = rounds * (calls + batchCalls * BATCH_SIZE + aloneCalls);
+  const verifications = rounds * (3 * calls + batchCalls * BATCH_SIZE + aloneCalls);
   const valid = after.valid - before.valid;
   if (valid !== verifications) throw new Error(`of ${verifications} verifications, ${valid} were VALID`);
   const keysRead = after.loads - before.loads;
@@ -105,6 +118,7 @@ export async function measureWarmRounds(
     busy,
     alone,
     batches,
+    ruled: ruledOnes,
     verifications,
     keysRead,
     queries: await queriesSince(database, before.time),
