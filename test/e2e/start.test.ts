@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MIGRATIONS } from '../../migrations/index.ts';
 import { SETTINGS } from '../../server/config.ts';
 import { createClients } from '../support/clients.ts';
 import { spawnCommand, spawnServer } from '../support/spawn-server.ts';
@@ -145,6 +146,7 @@ describe('the command line', () => {
   });
 
   test('migrates and ends, and a start that must not migrate says what is missing', async () => {
+    const steps = MIGRATIONS.map(([name]) => name).join(', ');
     const empty = await createTemporaryDirectory();
     const env = {
       LATCHKEY_DATA_DIR: empty.path,
@@ -154,12 +156,12 @@ describe('the command line', () => {
     const early = spawnCommand({ env: { ...env, LATCHKEY_MIGRATE: 'false' } });
     expect(await early.ended).toEqual({ code: 1, signal: null });
     expect(early.stderr()).toContain(
-      'the schema of the database lacks 0001-initial; run `npm run migrate` first',
+      `the schema of the database lacks ${steps}; run \`npm run migrate\` first`,
     );
 
     const migration = spawnCommand({ env, words: ['migrate'] });
     expect(await migration.ended).toEqual({ code: 0, signal: null });
-    expect(migration.stdout()).toBe('Taken: 0001-initial\n');
+    expect(migration.stdout()).toBe(`Taken: ${steps}\n`);
 
     const server = await spawnServer({ env: { ...env, LATCHKEY_MIGRATE: 'false' } });
     expect(await server.end('SIGTERM')).toEqual({ code: 0, signal: null });
