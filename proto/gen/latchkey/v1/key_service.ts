@@ -177,7 +177,8 @@ export interface ListKeysFilter {
   api: string;
   /**
    * Keys whose display name, owner id or key id contains this text, in any
-   * case. At most 128 characters.
+   * case (of letters beyond a-z, as the locale of the database folds them). It
+   * reads every key that the other fields leave. At most 128 characters.
    */
   search: string;
   /** Keys that expire before this time. */
