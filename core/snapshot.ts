@@ -134,5 +134,5 @@ export function snapshotBytes({ key, rules }: Snapshot): number {
     characters += 200;
     for (const text of [...paths, ...groups, ...verbs]) characters += 2 * text.length + 100;
   }
-  return 3300 + 2 * characters;
+  return 5900 + 2 * characters;
 }

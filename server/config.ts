@@ -111,7 +111,7 @@ export const SETTINGS = {
   LATCHKEY_CACHE_BYTES: setting(
     integer(1_000_000, 2 ** 40),
     '134217728',
-    'How much memory keys may take, bytes; a key takes about 4 kB.',
+    'How much memory keys may take, bytes; a key takes about 7 kB.',
   ),
   LATCHKEY_MAX_STALENESS_MS: setting(
     integer(200, 60_000),
