@@ -2,7 +2,7 @@ import { NO_REQUEST } from '../../core/checks/check.ts';
 import { Fault } from '../../core/fault.ts';
 import { ROOT_KEYSPACE_ID } from '../../core/key.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
-import { readToken, type PresentedToken } from '../../core/token.ts';
+import { readToken } from '../../core/token.ts';
 import type { Outcome, Verification, Verifier } from '../verification/verifier.ts';
 import { callerOf, type Caller } from './caller.ts';
 
@@ -14,22 +14,22 @@ export interface Authenticator {
   authenticate(authorization: string | undefined): Promise<Caller>;
 }
 
-/** Callers whose token need not be read anew: internal services are few. */
-const KNOWN_TOKENS_MAX = 1000;
+/** Texts that need not be read anew: internal services are few. */
+const KNOWN_MAX = 1000;
 
 export function createAuthenticator(options: { readonly verifier: Verifier }): Authenticator {
   const { verifier } = options;
   /** Callers by snapshot: a snapshot is immutable, so its caller is made once and goes with it. */
   const callers = new WeakMap<Snapshot, Caller>();
   /**
-   * Tokens that were read and found good, by the text that they stood in. What a text says never changes; whether its
-   * key is still good is judged at each call.
+   * What texts ask to be verified, of those whose token was found good. What a text says never changes; whether its key is
+   * still good is judged at each call.
    */
-  const knownTokens = new Map<string, PresentedToken>();
+  const known = new Map<string, Verification>();
 
-  function remember(authorization: string, token: PresentedToken): void {
-    if (knownTokens.size >= KNOWN_TOKENS_MAX) knownTokens.clear();
-    knownTokens.set(authorization, token);
+  function remember(authorization: string, verification: Verification): void {
+    if (known.size >= KNOWN_MAX) known.clear();
+    known.set(authorization, verification);
   }
 
   function callerFrom({ verdict, snapshot }: Outcome): Caller {
@@ -45,30 +45,24 @@ export function createAuthenticator(options: { readonly verifier: Verifier }): A
 
   return {
     tryAuthenticate(authorization = '') {
-      const known = knownTokens.get(authorization);
-      const verification = rootVerification(known ?? readRootToken(authorization));
+      const before = known.get(authorization);
+      const verification = before ?? readAuthorization(authorization);
       const outcome = verifier.tryVerify(verification, isRootKeyspace);
       if (outcome === undefined) return undefined;
       const caller = callerFrom(outcome);
-      if (known === undefined && verification.token !== undefined)
-        remember(authorization, verification.token);
+      if (before === undefined) remember(authorization, verification);
       return caller;
     },
     async authenticate(authorization = '') {
-      const verification = rootVerification(readRootToken(authorization));
-      return callerFrom(await verifier.verify(verification, isRootKeyspace));
+      return callerFrom(await verifier.verify(readAuthorization(authorization), isRootKeyspace));
     },
   };
 }
 
 const isRootKeyspace = (keyspaceId: string): boolean => keyspaceId === ROOT_KEYSPACE_ID;
 
-function rootVerification(token: PresentedToken | undefined): Verification {
-  return { ...NO_REQUEST, token, keyspaceId: ROOT_KEYSPACE_ID, minRevision: undefined };
-}
-
-/** @throws Fault CALLER_UNKNOWN if there is none */
-function readRootToken(authorization: string): PresentedToken | undefined {
+/** What a text asks to be verified. @throws Fault CALLER_UNKNOWN if it carries nothing */
+function readAuthorization(authorization: string): Verification {
   const text = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
   if (text === undefined) {
     throw new Fault(
@@ -76,5 +70,5 @@ function readRootToken(authorization: string): PresentedToken | undefined {
       'the call carries no root token: send `authorization: Bearer <root token>`',
     );
   }
-  return readToken(text);
+  return { ...NO_REQUEST, token: readToken(text), keyspaceId: ROOT_KEYSPACE_ID, minRevision: undefined };
 }

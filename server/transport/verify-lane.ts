@@ -85,9 +85,7 @@ export function createVerifyLane(options: {
 
   return ({ path }, call) => {
     const method = methods.get(path);
-    return method === undefined
-      ? new ServerInterceptingCall(call)
-      : new LaneCall(call, (metadata, request) => tryAnswer(method, call, metadata, request));
+    return method === undefined ? new ServerInterceptingCall(call) : new LaneCall(call, method, tryAnswer);
   };
 }
 
@@ -95,7 +93,12 @@ export function createVerifyLane(options: {
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
 
 /** Answers a call, if that needs no I/O; false: the handler has to. */
-type TryAnswer = (metadata: Metadata, request: unknown) => boolean;
+type TryAnswer = (
+  method: LaneMethod,
+  call: ServerInterceptingCallInterface,
+  metadata: Metadata,
+  request: unknown,
+) => boolean;
 
 /**
  * A call that the lane reads before the handler does. What it cannot answer, the handler is given as if it had just
@@ -105,6 +108,7 @@ type TryAnswer = (metadata: Metadata, request: unknown) => boolean;
  */
 class LaneCall extends ServerInterceptingCall implements Listener {
   readonly #call: ServerInterceptingCallInterface;
+  readonly #method: LaneMethod;
   readonly #tryAnswer: TryAnswer;
   #handler: Listener | undefined;
   /** Until the handler has it. */
@@ -113,9 +117,10 @@ class LaneCall extends ServerInterceptingCall implements Listener {
   #message: unknown;
   #answered = false;
 
-  constructor(call: ServerInterceptingCallInterface, tryAnswer: TryAnswer) {
+  constructor(call: ServerInterceptingCallInterface, method: LaneMethod, tryAnswer: TryAnswer) {
     super(call);
     this.#call = call;
+    this.#method = method;
     this.#tryAnswer = tryAnswer;
   }
 
@@ -134,7 +139,7 @@ class LaneCall extends ServerInterceptingCall implements Listener {
       this.#handler?.onReceiveMessage(message);
       return;
     }
-    this.#answered = this.#tryAnswer(this.#metadata, message);
+    this.#answered = this.#tryAnswer(this.#method, this.#call, this.#metadata, message);
     if (this.#answered) return;
     this.#message = message;
     this.#handOver();

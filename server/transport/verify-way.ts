@@ -1,3 +1,4 @@
+import type { ScopeQueryResult } from '../../core/patterns/scope-query.ts';
 import type { Revision } from '../../core/revision.ts';
 import type { VerifyRequest, VerifyResponse } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import { requireReach, type Caller } from '../callers/caller.ts';
@@ -28,9 +29,10 @@ export function createVerifyWay(options: {
 }): VerifyWay {
   const { verifier, coherence, metrics } = options;
   const scopeQueries = createScopeQueries({ max: SCOPE_QUERIES_MAX });
+  const parseQuery = (text: string): ScopeQueryResult => scopeQueries.get(text);
 
   function read(request: VerifyRequest, caller: Caller): Verification {
-    const verification = readVerification(request, (text) => scopeQueries.get(text));
+    const verification = readVerification(request, parseQuery);
     if (verification.keyspaceId !== undefined) requireReach(caller, verification.keyspaceId);
     return verification;
   }
