@@ -7,10 +7,10 @@
  * the service: that it resolves `.` and `..`, as RFC 3986, section 6.2.2.3, says.
  */
 
+import { compileSegment, endOfSegments, WILDCARDS_MAX, type SegmentMatcher } from './segment.ts';
+
 /** The longest pattern, in characters. */
 export const PATH_PATTERN_LENGTH_MAX = 512;
-/** The most wildcards in a pattern; a last `**` is one. */
-export const PATH_PATTERN_WILDCARDS_MAX = 16;
 
 /** Tells whether a path, as `normalizePath` gives it, is matched. */
 export type PathMatcher = (normalizedPath: string) => boolean;
@@ -127,8 +127,8 @@ export function pathPatternFault(pattern: string): string | undefined {
     return 'must have * in place of a parameter such as {id} or :id';
   const wildcards = pattern.replace(/\/\*\*$/, '/*');
   if (wildcards.includes('**')) return 'must have ** only as its whole last segment';
-  if (wildcards.split('*').length - 1 > PATH_PATTERN_WILDCARDS_MAX) {
-    return `must have at most ${PATH_PATTERN_WILDCARDS_MAX} wildcards`;
+  if (wildcards.split('*').length - 1 > WILDCARDS_MAX) {
+    return `must have at most ${WILDCARDS_MAX} wildcards`;
   }
   if (normalizePath(pattern) === pattern) return undefined;
   return 'must be in NFC and have no \\, no ; and nothing else that servers read in different ways';
@@ -144,75 +144,19 @@ export function compilePath(pattern: string): PathMatcher {
   const segments = pattern.slice(1).split('/');
   const matchesRest = segments.at(-1) === '**';
   if (matchesRest) segments.pop();
-  const matchers = segments.map(compileSegment);
+  const matchers = segments.map((segment) => (segment === '*' ? isNotEmpty : compileSegment(segment)));
   return (path) => {
-    // The end of what was matched: where the slash of the next segment stands.
-    let at = 0;
-    for (const matches of matchers) {
-      const slash = path.indexOf('/', at + 1);
-      const end = slash < 0 ? path.length : slash;
-      if (!matches(path, at + 1, end)) return false;
-      at = end;
-    }
-    return matchesRest || at === path.length;
+    const end = endOfSegments(matchers, path);
+    return end >= 0 && (matchesRest || end === path.length);
   };
 }
+
+/** A whole segment `*`: the root, whose one segment is empty, has nothing for it. */
+const isNotEmpty: SegmentMatcher = (_path, start, end) => start < end;
 
 /** Compiles patterns, of which any one suffices: a set for those without wildcards, a list of matchers for others. */
 export function compilePaths(patterns: readonly string[]): PathMatcher {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')));
   const matchers = patterns.filter((pattern) => pattern.includes('*')).map(compilePath);
   return (path) => exact.has(path) || matchers.some((matches) => matches(path));
-}
-
-/** Tells whether the segment from `start` to `end` of a path is matched. */
-type SegmentMatcher = (path: string, start: number, end: number) => boolean;
-
-function compileSegment(segment: string): SegmentMatcher {
-  const wildcardAt = segment.indexOf('*');
-  if (wildcardAt < 0) {
-    return (path, start, end) => end - start === segment.length && path.startsWith(segment, start);
-  }
-  if (segment === '*') return (_path, start, end) => start < end;
-  const first = segment.slice(0, wildcardAt);
-  const last = segment.slice(segment.lastIndexOf('*') + 1);
-  const middle = segment.slice(wildcardAt, segment.length - last.length).split('*');
-  const finders = middle.filter((part) => part !== '').map(createFinder);
-  return (path, start, end) => {
-    let at = start + first.length;
-    const stop = end - last.length;
-    if (at > stop || !path.startsWith(first, start) || !path.startsWith(last, stop)) return false;
-    // The leftmost place of each part leaves most to the next, so there is never a reason to come back.
-    for (const findEnd of finders) {
-      at = findEnd(path, at, stop);
-      if (at < 0) return false;
-    }
-    return true;
-  };
-}
-
-/** The end of a part's first occurrence between two places, or -1. */
-type Finder = (path: string, start: number, stop: number) => number;
-
-/** Knuth, Morris and Pratt: `indexOf` would take the product of both lengths for `aaab` among many `a`. */
-function createFinder(part: string): Finder {
-  const units = Uint16Array.from({ length: part.length }, (_, index) => part.charCodeAt(index));
-  // For each length of a beginning, the longest shorter one that it ends in.
-  const borders = new Uint16Array(part.length + 1);
-  const extend = (length: number, unit: number): number => {
-    let longest = length;
-    while (longest > 0 && units[longest] !== unit) longest = borders[longest] ?? 0;
-    return units[longest] === unit ? longest + 1 : 0;
-  };
-  for (let length = 2; length <= part.length; length += 1) {
-    borders[length] = extend(borders[length - 1] ?? 0, part.charCodeAt(length - 1));
-  }
-  return (path, start, stop) => {
-    let matched = 0;
-    for (let index = start; index < stop; index += 1) {
-      matched = extend(matched, path.charCodeAt(index));
-      if (matched === part.length) return index + 1;
-    }
-    return -1;
-  };
 }

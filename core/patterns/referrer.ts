@@ -8,7 +8,7 @@
  *   follows the `*.` has two labels or more. No list of public suffixes is kept: `*.co.uk` is taken as written.
  * - port: a number; none: the default port of the referrer's scheme.
  * - path: none: any path. `/` is the root alone. A last `*` matches any rest, `/docs/*`; elsewhere a `*` matches any
- *   characters, or none, within one segment, `/shops/*\/cart`. Upper and lower case differ.
+ *   characters, or none, within one segment, `/shops/*\/cart`; at most 16 in all. Upper and lower case differ.
  *
  * The origin is compared as a browser would: after the URL parser, so that upper case, internationalized names,
  * backslashes, user information and default ports cannot disguise it, and never by substring. Query and fragment
@@ -18,6 +18,8 @@
  * a pattern with a path needs a site that sets its `Referrer-Policy`; and what servers make of `%2f` or `;` differs. And
  * a referrer restrains browsers only: any other client sends what it likes.
  */
+
+import { compileSegment, endOfSegments, WILDCARDS_MAX } from './segment.ts';
 
 /** Tells whether a referrer (the text of a Referer or Origin header) is on an allowed site. */
 export type ReferrerMatcher = (referrer: string) => boolean;
@@ -58,7 +60,8 @@ export function referrerPatternFault(text: string): string | undefined {
 
 /**
  * Compiles patterns by their host, so that a referrer costs one look-up for its host and one for each name above it,
- * however many patterns there are. Matching is linear in the referrer, whatever the patterns.
+ * however many patterns there are. Of the patterns found, each is tried until one matches; each costs at most a time
+ * linear in the referrer, whatever it holds.
  *
  * @param patterns entries that `referrerPatternFault` finds nothing wrong with; any other allows nothing. No patterns
  *   match no referrer: that an empty list is no restriction is for the caller to know
@@ -145,39 +148,20 @@ function readPattern(text: string): Pattern | string {
 /** The matcher of a path pattern, or what is wrong with it. */
 function readPath(text: string): PathMatcher | string {
   if (text.includes('**')) return 'must not hold **: a last * matches any rest';
+  if (text.split('*').length - 1 > WILDCARDS_MAX)
+    return `must have at most ${WILDCARDS_MAX} wildcards in its path`;
   if (text.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) {
     return 'must not hold the path segments . and ..';
   }
   // Written as the parser writes the path of a referrer.
   const path = readUrl(`http://host${text}`)?.pathname;
   if (path === undefined) return 'must have a valid path';
-  const segments = path.split('/').map((segment) => compileSegment(segment));
+  const matchers = path.slice(1).split('/').map(compileSegment);
   // A last star matches the rest of its own segment as any star does; what is left is that more may follow.
   const isOpen = path.endsWith('*');
   return (pathname) => {
-    const parts = pathname.split('/');
-    if (isOpen ? parts.length < segments.length : parts.length !== segments.length) return false;
-    return segments.every((matchesSegment, index) => matchesSegment(parts[index] ?? ''));
-  };
-}
-
-/**
- * A `*` matches any characters, or none. Between the stars, the leftmost occurrence is taken: it leaves the most for
- * what follows, so there is nothing to go back to.
- */
-function compileSegment(pattern: string): (segment: string) => boolean {
-  const [beginning = '', ...pieces] = pattern.split('*');
-  const ending = pieces.pop();
-  if (ending === undefined) return (segment) => segment === pattern;
-  return (segment) => {
-    if (!segment.startsWith(beginning)) return false;
-    let from = beginning.length;
-    for (const piece of pieces) {
-      const found = segment.indexOf(piece, from);
-      if (found === -1) return false;
-      from = found + piece.length;
-    }
-    return segment.length - ending.length >= from && segment.endsWith(ending);
+    const end = endOfSegments(matchers, pathname);
+    return end >= 0 && (isOpen || end === pathname.length);
   };
 }
 

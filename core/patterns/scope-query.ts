@@ -1,4 +1,4 @@
-import { SCOPE_PATTERN, type ScopeMatcher } from './scopes.ts';
+import { SCOPE_LENGTH_MAX, SCOPE_PATTERN, type ScopeMatcher } from './scopes.ts';
 
 /** The longest scope query, in characters. */
 export const SCOPE_QUERY_LENGTH_MAX = 1024;
@@ -6,8 +6,6 @@ export const SCOPE_QUERY_LENGTH_MAX = 1024;
 export const SCOPE_QUERY_DEPTH_MAX = 16;
 /** The most scopes in a query; one that is named twice counts twice. */
 export const SCOPE_QUERY_SCOPES_MAX = 64;
-/** The longest scope, in characters. */
-const SCOPE_LENGTH_MAX = 128;
 
 /** An expression over scopes: `orders:read AND (orders:write OR admin)`. */
 export interface ScopeQuery {

@@ -1,3 +1,5 @@
+/** The longest scope, required or granted, in characters. */
+export const SCOPE_LENGTH_MAX = 128;
 /** What a scope may be made of; a wildcard stands only last, and only on the granting side. */
 export const SCOPE_PATTERN = /^[A-Za-z0-9_\-./:]+$/;
 export const GRANTED_SCOPE_PATTERN = /^(?:\*|[A-Za-z0-9_\-./:]+\*?)$/;

@@ -5,9 +5,9 @@ import {
   compilePaths,
   normalizePath,
   PATH_PATTERN_LENGTH_MAX,
-  PATH_PATTERN_WILDCARDS_MAX,
   pathPatternFault,
 } from '../../../core/patterns/path.ts';
+import { WILDCARDS_MAX } from '../../../core/patterns/segment.ts';
 
 /** Whether a key that is confined to these patterns may be used for the path. */
 function admits(patterns: readonly string[], text: string): boolean {
@@ -566,8 +566,8 @@ describe('a pattern', () => {
     '/a/*/b/**',
     '/.well-known/*',
     `/${'a'.repeat(PATH_PATTERN_LENGTH_MAX - 1)}`,
-    '/*a'.repeat(PATH_PATTERN_WILDCARDS_MAX),
-    `${'/*'.repeat(PATH_PATTERN_WILDCARDS_MAX - 1)}/**`,
+    '/*a'.repeat(WILDCARDS_MAX),
+    `${'/*'.repeat(WILDCARDS_MAX - 1)}/**`,
   ])('%j has no fault', (text) => {
     expect(pathPatternFault(text)).toBeUndefined();
   });
@@ -601,8 +601,8 @@ describe('a pattern', () => {
     ['/cafe\u0301', 'must be in NFC'],
     ['/\uff0e', 'must be in NFC'],
     [`/${'a'.repeat(PATH_PATTERN_LENGTH_MAX)}`, 'must have at most 512 characters'],
-    ['/*a'.repeat(PATH_PATTERN_WILDCARDS_MAX + 1), 'must have at most 16 wildcards'],
-    [`${'/*'.repeat(PATH_PATTERN_WILDCARDS_MAX)}/**`, 'must have at most 16 wildcards'],
+    ['/*a'.repeat(WILDCARDS_MAX + 1), 'must have at most 16 wildcards'],
+    [`${'/*'.repeat(WILDCARDS_MAX)}/**`, 'must have at most 16 wildcards'],
   ])('%j has one', (text, fault) => {
     expect(pathPatternFault(text)).toContain(fault);
   });

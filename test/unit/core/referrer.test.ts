@@ -209,10 +209,10 @@ test('no text makes it throw, and what has a fault allows nothing', () => {
 
 test('stars that could be tried in more ways than there is time for', () => {
   // With what precedes in their way, a matcher that goes back would not end in the lifetime of the test.
-  const isAllowed = compileReferrers([`a.test/${'a*'.repeat(100)}b`, `a.test/${'*a/'.repeat(50)}*b`]);
+  const isAllowed = compileReferrers([`a.test/${'a*'.repeat(16)}b`, `a.test/${'*a/'.repeat(15)}*b`]);
   expect(isAllowed(`https://a.test/${'a'.repeat(2000)}`)).toBe(false);
   expect(isAllowed(`https://a.test/${'a'.repeat(2000)}b`)).toBe(true);
-  expect(isAllowed(`https://a.test/${'aaaa/'.repeat(50)}a`)).toBe(false);
+  expect(isAllowed(`https://a.test/${'aaaa/'.repeat(15)}a`)).toBe(false);
 });
 
 test('hosts of more names than a DNS name holds', () => {
@@ -505,6 +505,8 @@ describe('the fault of', () => {
     ['::1', noHost],
     ['[::1]a', noHost],
     ['example.com/**', 'must not hold **: a last * matches any rest'],
+    [`*.example.com${'/*'.repeat(17)}`, 'must have at most 16 wildcards in its path'],
+    [`example.com/${'a*'.repeat(17)}`, 'must have at most 16 wildcards in its path'],
     ['example.com/**/a', 'must not hold **: a last * matches any rest'],
     ['example.com/./a', dots],
     ['example.com/a/..', dots],
