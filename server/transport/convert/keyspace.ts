@@ -1,12 +1,12 @@
 import { SLUG_PATTERN, type KeyspaceAttributes, type KeyspaceRecord } from '../../../core/key.ts';
-import { pathPatternFault } from '../../../core/patterns/path.ts';
+import { PATH_PATTERN_LENGTH_MAX, pathPatternFault } from '../../../core/patterns/path.ts';
 import type { Api } from '../../../core/rules.ts';
 import { TOKEN_PREFIX_PATTERN } from '../../../core/token.ts';
 import type { Api as ApiMessage, Keyspace } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { formatEtag } from '../../lifecycle/key-rules.ts';
 import type { Fields } from './fields.ts';
-import { readMask } from './key.ts';
-import { API_NAME_MAX, GROUP_NAME_MAX, PATH_PATTERN_MAX, VERB, VERB_MAX } from './rules.ts';
+import { readMasked, type AttributeReaders } from './mask.ts';
+import { API_NAME_MAX, GROUP_NAME_MAX, VERB, VERB_MAX } from './rules.ts';
 import { toDuration, toTimestamp } from './times.ts';
 
 export function toKeyspace(keyspace: KeyspaceRecord): Keyspace {
@@ -68,16 +68,10 @@ export function readKeyspaceChange(
   keyspace: Keyspace,
   mask: readonly string[] | undefined,
 ): Partial<KeyspaceAttributes> {
-  const paths = readMask(fields, mask, Object.keys(UPDATABLE), []);
-  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
-  return Object.fromEntries(
-    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, keyspace)]),
-  );
+  return readMasked(fields, keyspace, mask, { updatable: UPDATABLE, notYet: [], read: readAttribute });
 }
 
-const readAttribute: {
-  readonly [A in keyof KeyspaceAttributes]: (fields: Fields, keyspace: Keyspace) => KeyspaceAttributes[A];
-} = {
+const readAttribute: AttributeReaders<Keyspace, KeyspaceAttributes> = {
   tokenPrefix: (fields, keyspace) =>
     fields.text('keyspace.token_prefix', keyspace.tokenPrefix, {
       max: 24,
@@ -116,7 +110,7 @@ function readApis(fields: Fields, apis: readonly ApiMessage[]): readonly Api[] {
         ({ verb, path, noResource }, atMethod) => ({
           verb: fields.text(`${atMethod}.verb`, verb, { max: VERB_MAX, ...VERB }).toUpperCase(),
           path: fields.text(`${atMethod}.path`, path, {
-            max: PATH_PATTERN_MAX,
+            max: PATH_PATTERN_LENGTH_MAX,
             required: true,
             fault: pathPatternFault,
           }),

@@ -4,7 +4,8 @@ import { formatEtag } from '../../lifecycle/key-rules.ts';
 import type { KeysFate } from '../../lifecycle/owners.ts';
 import type { KeyCounts } from '../../lifecycle/ports.ts';
 import type { Fields } from './fields.ts';
-import { DISPLAY_NAME_MAX, OWNER_ID_MAX, readMask } from './key.ts';
+import { DISPLAY_NAME_MAX, OWNER_ID_MAX } from './key.ts';
+import { readMasked, type AttributeReaders } from './mask.ts';
 import { readMetadata } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
@@ -64,11 +65,7 @@ export function readOwnerChange(
   owner: Owner,
   mask: readonly string[] | undefined,
 ): Partial<OwnerAttributes> {
-  const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['limits']);
-  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
-  return Object.fromEntries(
-    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, owner)]),
-  );
+  return readMasked(fields, owner, mask, { updatable: UPDATABLE, notYet: ['limits'], read: readAttribute });
 }
 
 /** What becomes of an owner's keys. */
@@ -86,9 +83,7 @@ export function readKeysFate(fields: Fields, fate: KeysFateCode): KeysFate | und
   }
 }
 
-const readAttribute: {
-  readonly [A in keyof OwnerAttributes]: (fields: Fields, owner: Owner) => OwnerAttributes[A];
-} = {
+const readAttribute: AttributeReaders<Owner, OwnerAttributes> = {
   displayName: (fields, owner) =>
     fields.text('owner.display_name', owner.displayName, { max: DISPLAY_NAME_MAX }),
   metadata: (fields, owner) => readMetadata(fields, 'owner.metadata', owner.metadata),

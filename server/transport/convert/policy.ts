@@ -2,7 +2,8 @@ import type { PolicyAttributes, PolicyRecord } from '../../../core/policy.ts';
 import type { Policy } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import { formatEtag } from '../../lifecycle/key-rules.ts';
 import type { Fields } from './fields.ts';
-import { DISPLAY_NAME_MAX, readMask } from './key.ts';
+import { DISPLAY_NAME_MAX } from './key.ts';
+import { readMasked, type AttributeReaders } from './mask.ts';
 import { readRule, toRules } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
@@ -48,16 +49,10 @@ export function readPolicyChange(
   policy: Policy,
   mask: readonly string[] | undefined,
 ): Partial<PolicyAttributes> {
-  const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['limits']);
-  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
-  return Object.fromEntries(
-    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, policy)]),
-  );
+  return readMasked(fields, policy, mask, { updatable: UPDATABLE, notYet: ['limits'], read: readAttribute });
 }
 
-const readAttribute: {
-  readonly [A in keyof PolicyAttributes]: (fields: Fields, policy: Policy) => PolicyAttributes[A];
-} = {
+const readAttribute: AttributeReaders<Policy, PolicyAttributes> = {
   displayName: (fields, policy) =>
     fields.text('policy.display_name', policy.displayName, { max: DISPLAY_NAME_MAX, required: true }),
   scopes: (fields, policy) => readRule.scopes(fields, 'policy', policy),

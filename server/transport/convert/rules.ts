@@ -6,9 +6,9 @@ import {
   normalizeCertSha1,
 } from '../../../core/patterns/mobile-app.ts';
 import { ipRangeFault } from '../../../core/patterns/ip.ts';
-import { pathPatternFault } from '../../../core/patterns/path.ts';
+import { PATH_PATTERN_LENGTH_MAX, pathPatternFault } from '../../../core/patterns/path.ts';
 import { referrerPatternFault } from '../../../core/patterns/referrer.ts';
-import { GRANTED_SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
+import { GRANTED_SCOPE_PATTERN, SCOPE_LENGTH_MAX } from '../../../core/patterns/scopes.ts';
 import {
   NO_RESTRICTIONS,
   type ApiTarget,
@@ -26,11 +26,9 @@ import type { Fields } from './fields.ts';
 
 export const RESOURCE_ID_MAX = 256;
 export const TAG_MAX = 64;
-export const SCOPE_MAX = 128;
 export const API_NAME_MAX = 128;
 export const GROUP_NAME_MAX = 64;
 export const VERB_MAX = 16;
-export const PATH_PATTERN_MAX = 512;
 const PATHS_MAX = 512;
 const METADATA_BYTES_MAX = 4096;
 const METADATA_NAME_MAX = 64;
@@ -51,7 +49,7 @@ export const readRule: {
   scopes: (fields, of, { scopes }) =>
     fields.texts(`${of}.scopes`, scopes, {
       countMax: 256,
-      max: SCOPE_MAX,
+      max: SCOPE_LENGTH_MAX,
       pattern: GRANTED_SCOPE_PATTERN,
       shape: 'made of A-Z a-z 0-9 _ - . / : with a wildcard `*` only as the last character',
     }),
@@ -155,7 +153,7 @@ function readTarget(
     ],
     paths: fields.texts(`${field}.paths`, paths, {
       countMax: 256,
-      max: PATH_PATTERN_MAX,
+      max: PATH_PATTERN_LENGTH_MAX,
       fault: pathPatternFault,
     }),
     groups: fields.texts(`${field}.groups`, groups, { countMax: 64, max: GROUP_NAME_MAX }),
