@@ -21,6 +21,8 @@ export interface SecretRecord {
   readonly createTimeMs: number;
   /** When a rotation ends it; null: with the key. */
   readonly expireTimeMs: number | null;
+  /** When it was last accepted, to the minute; null: never, or not read with the key (for verification it is not). */
+  readonly lastUsedTimeMs: number | null;
 }
 
 /** What a caller may set of a key. */
@@ -48,6 +50,8 @@ export interface KeyRecord extends KeyAttributes {
   readonly revokeReason: string;
   readonly deleteTimeMs: number | null;
   readonly purgeTimeMs: number | null;
+  /** When one of its secrets, of those that are gone too, was last accepted; null as there. */
+  readonly lastUsedTimeMs: number | null;
   /** Newest first. */
   readonly secrets: readonly SecretRecord[];
   /** Counts the changes, from 1. */

@@ -15,6 +15,8 @@ import type { Api, Restrictions, Rules } from './rules.ts';
 
 /** One secret of a key, ready to be compared. */
 export interface SnapshotSecret {
+  /** `sec_…` */
+  readonly id: string;
   /** SHA-256 of the whole token; 32 bytes. */
   readonly digest: Buffer;
   /** When it retires, ms since 1970; Infinity: never. */
@@ -86,6 +88,7 @@ export function compileSnapshot(key: KeyRecord, context: KeyContext = NO_CONTEXT
     ownerSuspended: context.ownerSuspended,
     expireTimeMs: key.expireTimeMs ?? Infinity,
     secrets: key.secrets.map((secret) => ({
+      id: secret.id,
       digest: Buffer.from(secret.digestHex, 'hex'),
       expireTimeMs: secret.expireTimeMs ?? Infinity,
     })),

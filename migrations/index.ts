@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import * as initial from './0001-initial.ts';
 import * as rules from './0002-rules.ts';
+import * as searchAndUses from './0003-search-and-uses.ts';
 
 /** A step of the schema. Once released it is never changed; the next step mends it. */
 export interface Migration {
@@ -15,4 +16,5 @@ export interface Migration {
 export const MIGRATIONS: readonly (readonly [name: string, migration: Migration])[] = [
   ['0001-initial', initial],
   ['0002-rules', rules],
+  ['0003-search-and-uses', searchAndUses],
 ];

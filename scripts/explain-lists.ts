@@ -7,8 +7,7 @@ import createKnex, { type Knex } from 'knex';
 import { describeMachine } from '../bench/machine.ts';
 import { createDatabase, type BenchDatabase } from '../bench/database.ts';
 import { usePostgres } from '../bench/postgres.ts';
-import { ROOT_KEYSPACE_ID } from '../core/key.ts';
-import type { KeyFilter, KeyPage } from '../server/lifecycle/ports.ts';
+import { EVERY_KEY, type KeyFilter, type KeyPage } from '../server/lifecycle/ports.ts';
 import { applyFilter, readInherited } from '../server/store/key-filter.ts';
 import { readKeyPage } from '../server/store/read-key-page.ts';
 
@@ -19,7 +18,13 @@ const ROUNDS = 3;
 const SLOW_MS = 20;
 
 /** Indexes that only lists need. */
-const LIST_INDEXES = ['keys_by_element', 'keys_by_access_type', 'keys_by_switch', 'keys_by_expire_time'];
+const LIST_INDEXES = [
+  'keys_by_element',
+  'keys_by_access_type',
+  'keys_by_switch',
+  'keys_by_expire_time',
+  'keys_by_gram',
+];
 
 const BIG: Partial<KeyFilter> = { keyspaceIds: ['ks_big'] };
 
@@ -58,6 +63,17 @@ const QUESTIONS: readonly (readonly [about: string, filter: Partial<KeyFilter>])
   ['search, most', { ...BIG, search: 'EXPORT' }],
   ['search, one key', { ...BIG, search: 'NUMBER 4711 ' }],
   ['search, no key', { ...BIG, search: 'no such text' }],
+  ['search, one of some thousand keys with its grams', { ...BIG, search: 'number 4711 of a customer' }],
+  ['search, two characters, most', { ...BIG, search: 'po' }],
+  ['search, two characters, no key', { ...BIG, search: 'zz' }],
+  ['search, part of an id', { ...BIG, search: '1a2b3c' }],
+  ['not used for a year, 0.1 %', { ...BIG, lastUsedBeforeMs: NOW_MS - 365 * 86_400_000 }],
+  ['not used for a month, half', { ...BIG, lastUsedBeforeMs: NOW_MS - 30 * 86_400_000 }],
+  [
+    'not used for a year, the newest few',
+    { ...BIG, ownerId: 'customer-4711', lastUsedBeforeMs: NOW_MS - 365 * 86_400_000 },
+  ],
+  ['not used for ten years, no key', { ...BIG, lastUsedBeforeMs: NOW_MS - 3650 * 86_400_000 }],
   ['scope and tag, 1 of 1000', { ...BIG, scope: 'area-17:read', tag: 'partner' }],
   ['scope of 3 keys, active', { ...BIG, scope: 'rare:admin', states: ['ACTIVE'] }],
   ['scope of 3 keys in all keyspaces', { scope: 'rare:admin' }],
@@ -91,7 +107,7 @@ async function fill({ query }: BenchDatabase): Promise<void> {
   await query(
     `INSERT INTO keys (id, keyspace_id, token_prefix, display_name, switch, owner_id, scopes, access_type, resources,
                        restrictions, apis, policy_ids, metadata, tags, expire_time, create_time, update_time,
-                       revoke_reason, delete_time, version, created_by)
+                       revoke_reason, delete_time, version, created_by, search_text)
      SELECT 'key_' || left(md5(n::text), 16), keyspace_id, 'acme',
             CASE WHEN n % 3 = 0 THEN 'Import number ' ELSE 'Orders export, number ' END || n || ' of a customer',
             CASE WHEN part < 0.0001 THEN 'DISABLED' WHEN part < 0.1 THEN 'REVOKED' ELSE 'ACTIVE' END,
@@ -113,7 +129,9 @@ async function fill({ query }: BenchDatabase): Promise<void> {
             CASE WHEN part < 0.005 THEN ARRAY['vip'] WHEN n % 10 < 3 THEN ARRAY['partner', 'tag-' || n % 1000] ELSE '{}' END,
             CASE WHEN n % 20 = 3 THEN $2::timestamptz - (n % 365) * interval '1 day'
                  WHEN n % 2 = 0 THEN $2::timestamptz + (1 + n % 365) * interval '1 day' END,
-            ${time}, ${time}, '', CASE WHEN n % 100 = 99 THEN $2::timestamptz END, 1, 'system'
+            ${time}, ${time}, '', CASE WHEN n % 100 = 99 THEN $2::timestamptz END, 1, 'system',
+            lower(CASE WHEN n % 3 = 0 THEN 'Import number ' ELSE 'Orders export, number ' END || n || ' of a customer'
+                  || E'\\ncustomer-' || n % ($1::integer / 20) || E'\\nkey_' || left(md5(n::text), 16))
        FROM (SELECT n, n::float8 / $1 AS part,
                     CASE WHEN n % 1000 = 0 THEN 'ks_small' WHEN n % 20 = 9 THEN 'ks_open' ELSE 'ks_big' END AS keyspace_id,
                     CASE WHEN n % 20 = 9 THEN CASE WHEN n % 1000 = 9 THEN NULL ELSE 'ALL' END
@@ -121,7 +139,15 @@ async function fill({ query }: BenchDatabase): Promise<void> {
                FROM generate_series(1, $1::integer) AS n) AS numbered`,
     [COUNT, new Date(NOW_MS)],
   );
+  await query(
+    `INSERT INTO secret_uses (secret_id, key_id, last_used_time, idle_since)
+     SELECT 'sec_' || substr(id, 5), id, used, used
+       FROM (SELECT id, $1::timestamptz - CASE WHEN hashtext(id) % 1000 = 0 THEN 400 WHEN hashtext(id) % 2 = 0 THEN 60 ELSE 1 END
+                        * interval '1 day' AS used FROM keys) AS uses`,
+    [new Date(NOW_MS)],
+  );
   await query('VACUUM ANALYZE keys');
+  await query('VACUUM ANALYZE secret_uses');
   await query('ANALYZE policies');
 }
 
@@ -181,30 +207,14 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 function pageOf(change: Partial<KeyFilter>): KeyPage {
-  const filter: KeyFilter = {
-    keyspaceIds: undefined,
-    exceptKeyspaceIds: [ROOT_KEYSPACE_ID],
-    states: [],
-    accessType: undefined,
-    resource: undefined,
-    ownerId: undefined,
-    policyId: undefined,
-    tag: undefined,
-    scope: undefined,
-    api: undefined,
-    search: undefined,
-    expiresBeforeMs: undefined,
-    createdAfterMs: undefined,
-    showDeleted: false,
-    ...change,
-  };
+  const filter: KeyFilter = { ...EVERY_KEY, ...change };
   return { filter, newestFirst: true, after: undefined, limit: PAGE, nowMs: NOW_MS };
 }
 
 /** The same page by one statement whose way the planner chooses. */
 async function plainPage(knex: Knex, { filter, limit, nowMs }: KeyPage): Promise<unknown> {
   const query = knex('keys');
-  applyFilter(query, filter, { inherited: await readInherited(knex, filter), nowMs });
+  applyFilter(query, filter, { inherited: await readInherited(knex, filter), nowMs, walking: false });
   return query
     .orderBy([
       { column: 'create_time', order: 'desc' },

@@ -23,6 +23,7 @@ import type { Logger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createHttpEndpoints } from './transport/http.ts';
 import { createTransport, type TlsFiles } from './transport/server.ts';
+import { createUseRecorder } from './usage/use-recorder.ts';
 import { createVerifier } from './verification/verifier.ts';
 
 /** How often what is over is removed and the database looked after, ms. */
@@ -99,7 +100,9 @@ export async function startApp(options: {
     closers.push(() => coherence.stop());
 
     const verifier = createVerifier({ snapshots, nowMs: clock.nowMs });
-    const authenticator = createAuthenticator({ verifier });
+    const uses = createUseRecorder({ write: (some) => store.recordUses(some), clock, logger });
+    closers.push(() => uses.stop());
+    const authenticator = createAuthenticator({ verifier, uses });
     const mutate = createMutate({ store, coherence, clock, logger });
     const newRootToken = await ensureRootKey(
       store,
@@ -113,6 +116,7 @@ export async function startApp(options: {
     const transport = createTransport({
       verifier,
       authenticator,
+      uses,
       store,
       mutate,
       coherence,

@@ -3,6 +3,7 @@ import { Fault } from '../../core/fault.ts';
 import { ROOT_KEYSPACE_ID } from '../../core/key.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import { readToken } from '../../core/token.ts';
+import type { UseRecorder } from '../usage/use-recorder.ts';
 import type { Outcome, Verification, Verifier } from '../verification/verifier.ts';
 import { callerOf, type Caller } from './caller.ts';
 
@@ -17,8 +18,11 @@ export interface Authenticator {
 /** Texts that need not be read anew: internal services are few. */
 const KNOWN_MAX = 1000;
 
-export function createAuthenticator(options: { readonly verifier: Verifier }): Authenticator {
-  const { verifier } = options;
+export function createAuthenticator(options: {
+  readonly verifier: Verifier;
+  readonly uses: Pick<UseRecorder, 'note'>;
+}): Authenticator {
+  const { verifier, uses } = options;
   /** Callers by snapshot: a snapshot is immutable, so its caller is made once and goes with it. */
   const callers = new WeakMap<Snapshot, Caller>();
   /**
@@ -32,12 +36,13 @@ export function createAuthenticator(options: { readonly verifier: Verifier }): A
     known.set(authorization, verification);
   }
 
-  function callerFrom({ verdict, snapshot }: Outcome): Caller {
+  function callerFrom({ verdict, snapshot, secret }: Outcome): Caller {
     // A key of the built-in keyspace is confined by *its* resource access to keyspaces; it names none here, so the
     // resource check does not apply and everything else does.
     if (snapshot === undefined || (verdict !== 'VALID' && verdict !== 'RESOURCE_NOT_ALLOWED')) {
       throw new Fault('CALLER_UNKNOWN', 'the root token in the `authorization` metadata is not valid');
     }
+    if (secret !== undefined) uses.note(snapshot, secret);
     let caller = callers.get(snapshot);
     if (caller === undefined) callers.set(snapshot, (caller = callerOf(snapshot)));
     return caller;

@@ -5,10 +5,10 @@ import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
 import type { KeyChoice, Repositories } from './ports.ts';
 
 /** The most keys that one transaction changes. */
-export const KEYS_MAX = 100_000;
+const KEYS_MAX = 100_000;
 
 /** How many of the keys that are hit are named. */
-const SAMPLE_MAX = 100;
+export const SAMPLE_MAX = 100;
 
 export interface BatchRevokeKeysRequest extends MutationRequest {
   readonly choice: KeyChoice;
@@ -38,7 +38,7 @@ export function batchRevokeKeys(
     const ids = validateOnly
       ? await revocableIds(tx, choice)
       : await revokeKeys(tx, { choice, actor: caller.keyId, reason, note, nowMs });
-    const answer = { count: ids.length, sampleIds: sampleOf(ids) };
+    const answer = { count: ids.length, sampleIds: ids.slice(0, SAMPLE_MAX) };
     if (validateOnly || ids.length === 0) return { answer };
     const { ownerId, policyId, tag, createdBeforeMs } = choice;
     const details = { reason, note, ownerId, policyId, tag, createdBeforeMs, count: ids.length };
@@ -92,9 +92,4 @@ async function revocableIds(tx: Repositories, choice: KeyChoice): Promise<readon
     `more than ${KEYS_MAX.toLocaleString('en')} keys match; narrow the choice, by created_before for one`,
     { metadata: { max: String(KEYS_MAX) } },
   );
-}
-
-/** Those that an answer names. */
-export function sampleOf(ids: readonly string[]): readonly string[] {
-  return ids.slice(0, SAMPLE_MAX);
 }

@@ -109,7 +109,10 @@ export function newKey(
     revokeReason: '',
     deleteTimeMs: null,
     purgeTimeMs: null,
-    secrets: [{ ...secret, id: newId('secret'), createTimeMs: nowMs, expireTimeMs: null }],
+    lastUsedTimeMs: null,
+    secrets: [
+      { ...secret, id: newId('secret'), createTimeMs: nowMs, expireTimeMs: null, lastUsedTimeMs: null },
+    ],
     version: 1,
     createdBy,
   };

@@ -4,7 +4,7 @@ import { NO_RESTRICTIONS } from '../../core/rules.ts';
 import { digestToken, parseToken } from '../../core/token.ts';
 import { newAuditEvent } from '../audit/audit-event.ts';
 import { keyWithToken } from './create-key.ts';
-import type { Repositories, Store } from './ports.ts';
+import { EVERY_KEY, type Repositories, type Store } from './ports.ts';
 
 /** Where the first root token comes from. */
 export interface RootTokenSource {
@@ -78,22 +78,7 @@ export async function ensureRootKey(
 
 async function hasRootKey(tx: Repositories, nowMs: number): Promise<boolean> {
   const rows = await tx.keys.list({
-    filter: {
-      keyspaceIds: [ROOT_KEYSPACE_ID],
-      exceptKeyspaceIds: [],
-      states: [],
-      accessType: undefined,
-      resource: undefined,
-      ownerId: undefined,
-      policyId: undefined,
-      tag: undefined,
-      scope: undefined,
-      api: undefined,
-      search: undefined,
-      expiresBeforeMs: undefined,
-      createdAfterMs: undefined,
-      showDeleted: true,
-    },
+    filter: { ...EVERY_KEY, keyspaceIds: [ROOT_KEYSPACE_ID], exceptKeyspaceIds: [], showDeleted: true },
     newestFirst: false,
     after: undefined,
     limit: 1,

@@ -49,8 +49,10 @@ export function importKeys(
     const known = new Map(await tx.keys.importedBy(digests));
     const results: ImportResult[] = [];
     const made: string[] = [];
+    /** Owners that exist and are held until the transaction ends. */
+    const owners = new Set<string>();
     for (const entry of entries) {
-      const result = await importOne(tx, { keyspace, entry, known, createdBy: caller.keyId, nowMs });
+      const result = await importOne(tx, { keyspace, entry, known, owners, createdBy: caller.keyId, nowMs });
       results.push(result);
       if (!('id' in result) || result.alreadyImported || !('digestHex' in entry)) continue;
       // The next entry with the same digest is the same key.
@@ -93,11 +95,12 @@ async function importOne(
       string,
       { readonly id: string; readonly keyspaceId: string; readonly deleted: boolean }
     >;
+    readonly owners: Set<string>;
     readonly createdBy: string;
     readonly nowMs: number;
   },
 ): Promise<ImportResult> {
-  const { keyspace, entry, known, createdBy, nowMs } = options;
+  const { keyspace, entry, known, owners, createdBy, nowMs } = options;
   if ('fault' in entry) return entry;
   const { digestHex, attributes } = entry;
   const { hasExpiry, ...rest } = attributes;
@@ -107,7 +110,8 @@ async function importOne(
     const wanted = hasExpiry ? rest.expireTimeMs : undefined;
     const expireTimeMs = allowedExpiry(keyspace, wanted, nowMs, 'key.expire_time');
     await requireReferences(tx, keyspace, rest);
-    await ensureOwners(tx, keyspace.id, [rest.ownerId], nowMs);
+    if (!owners.has(rest.ownerId)) await ensureOwners(tx, keyspace.id, [rest.ownerId], nowMs);
+    owners.add(rest.ownerId);
     const key = newKey({
       keyspace,
       attributes: { ...rest, expireTimeMs },

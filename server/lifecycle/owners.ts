@@ -3,7 +3,7 @@ import type { OwnerAttributes, OwnerRecord } from '../../core/owner.ts';
 import { difference } from '../audit/audit-event.ts';
 import type { Change } from '../../core/change.ts';
 import { requireReach, requireScope, type Caller } from '../callers/caller.ts';
-import { KEYS_MAX, revokeKeys, sampleOf } from './batch-revoke-keys.ts';
+import { revokeKeys, SAMPLE_MAX } from './batch-revoke-keys.ts';
 import { keyspaceNotFound, newOwner, requireEtag, type Etag } from './key-rules.ts';
 import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
@@ -165,14 +165,14 @@ export function deleteOwner(
   return mutate('DeleteOwner', request, async (tx, nowMs) => {
     await lockOwner(tx, request);
     const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
-    const keyIds = await tx.keys.idsOf({ keyspaceId, ownerId: id }, KEYS_MAX + 1);
-    const answer = { keys, sampleIds: sampleOf(keyIds) };
+    const count = Object.values(keys).reduce((sum, one) => sum + one, 0);
+    const answer = { keys, sampleIds: await tx.keys.idsOf({ keyspaceId, ownerId: id }, SAMPLE_MAX) };
     if (validateOnly) return { answer };
-    if (keyIds.length > 0 && keysFate === undefined) {
+    if (count > 0 && keysFate === undefined) {
       throw new Fault(
         'OWNER_IN_USE',
-        `the owner still has ${keyIds.length} ${keyIds.length === 1 ? 'key' : 'keys'}; say what becomes of them in keys_fate`,
-        { metadata: { keyspace_id: keyspaceId, keys: String(keyIds.length) } },
+        `the owner still has ${count} ${count === 1 ? 'key' : 'keys'}; say what becomes of them in keys_fate`,
+        { metadata: { keyspace_id: keyspaceId, keys: String(count) } },
       );
     }
     const changes: Change[] = [{ kind: 'owner', keyspaceId, id }];
@@ -185,7 +185,7 @@ export function deleteOwner(
         nowMs,
       });
       for (const keyId of revoked) changes.push({ kind: 'key', id: keyId });
-    } else if (keyIds.length > 0) {
+    } else if (count > 0) {
       for (const keyId of await tx.keys.detachOwner(keyspaceId, id, nowMs))
         changes.push({ kind: 'key', id: keyId });
     }

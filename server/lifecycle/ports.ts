@@ -1,4 +1,4 @@
-import type { KeyRecord, KeyspaceRecord, KeyState } from '../../core/key.ts';
+import { ROOT_KEYSPACE_ID, type KeyRecord, type KeyspaceRecord, type KeyState } from '../../core/key.ts';
 import type { OwnerRecord } from '../../core/owner.ts';
 import type { PolicyRecord } from '../../core/policy.ts';
 import type { Revision } from '../../core/revision.ts';
@@ -19,9 +19,29 @@ export interface KeyFilter {
   readonly api: string | undefined;
   readonly search: string | undefined;
   readonly expiresBeforeMs: number | undefined;
+  readonly lastUsedBeforeMs: number | undefined;
   readonly createdAfterMs: number | undefined;
   readonly showDeleted: boolean;
 }
+
+/** A filter that asks for nothing: every key, but root keys and those that are deleted. */
+export const EVERY_KEY: KeyFilter = {
+  keyspaceIds: undefined,
+  exceptKeyspaceIds: [ROOT_KEYSPACE_ID],
+  states: [],
+  accessType: undefined,
+  resource: undefined,
+  ownerId: undefined,
+  policyId: undefined,
+  tag: undefined,
+  scope: undefined,
+  api: undefined,
+  search: undefined,
+  expiresBeforeMs: undefined,
+  lastUsedBeforeMs: undefined,
+  createdAfterMs: undefined,
+  showDeleted: false,
+};
 
 /** A place in a list: after the row with this time and id. */
 export interface KeyPosition {

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { KeyFilter } from '../lifecycle/ports.ts';
 import type { PolicyRow } from './rows.ts';
+import { foldText, gramsQuery } from './search-text.ts';
 
 /** The ids of the policies that matter to the keys that refer to them, by what a filter asks for. */
 export interface Inherited {
@@ -52,8 +53,8 @@ export async function readInherited(knex: Knex, filter: KeyFilter): Promise<Inhe
   // Of resources, also what says nothing matters.
   if (!byAccess) {
     query.where((useful) => {
-      if (scope !== undefined) void useful.orWhereRaw('scopes @> ARRAY[?]::text[]', [scope]);
-      if (api !== undefined) void useful.orWhereRaw('apis @> ARRAY[?]::text[]', [api]);
+      if (scope !== undefined) void useful.orWhere(whereLists('scopes', scope));
+      if (api !== undefined) void useful.orWhere(whereLists('apis', api));
     });
   }
   const policies = await query;
@@ -82,12 +83,19 @@ export function inKeyspaces(query: Knex.QueryBuilder, filter: KeyFilter): void {
   if (exceptKeyspaceIds.length > 0) query.whereNotIn('keyspace_id', exceptKeyspaceIds);
 }
 
-/** The keys that match every field of a filter. `nowMs` is the time by which EXPIRED is judged. */
+/**
+ * The keys that match every field of a filter.
+ *
+ * @param options.nowMs the time by which EXPIRED is judged
+ * @param options.walking whether few rows are looked at anyway: then a text is looked for in each of them only, because
+ *   the planner would go to its grams, which may take longer
+ */
 export function applyFilter(
   query: Knex.QueryBuilder,
   filter: KeyFilter,
-  { inherited, nowMs }: { readonly inherited: Inherited; readonly nowMs: number },
+  options: { readonly inherited: Inherited; readonly nowMs: number; readonly walking: boolean },
 ): void {
+  const { inherited, nowMs, walking } = options;
   inKeyspaces(query, filter);
   if (!filter.showDeleted) query.whereNull('delete_time');
   if (filter.states.length > 0) {
@@ -97,18 +105,31 @@ export function applyFilter(
   }
   if (filter.accessType !== undefined) query.where(whereAccess(filter.accessType, inherited));
   if (filter.resource !== undefined) query.where(whereResource(filter.resource, inherited));
-  // The empty owner is none; saying so lets the planner use the partial index.
-  if (filter.ownerId !== undefined) query.where('owner_id', filter.ownerId).where('owner_id', '<>', '');
-  if (filter.policyId !== undefined) query.whereRaw('policy_ids @> ARRAY[?]::text[]', [filter.policyId]);
-  if (filter.tag !== undefined) query.whereRaw('tags @> ARRAY[?]::text[]', [filter.tag]);
+  if (filter.ownerId !== undefined) query.where(whereOwner(filter.ownerId));
+  if (filter.policyId !== undefined) query.where(whereLists('policy_ids', filter.policyId));
+  if (filter.tag !== undefined) query.where(whereLists('tags', filter.tag));
   if (filter.scope !== undefined) query.where(whereHas('scopes', filter.scope, inherited.withScope));
   if (filter.api !== undefined) query.where(whereHas('apis', filter.api, inherited.withApi));
-  if (filter.search !== undefined) query.where(whereContains(filter.search));
+  if (filter.search !== undefined) query.where(whereContains(filter.search, walking));
   if (filter.expiresBeforeMs !== undefined) query.where('expire_time', '<', new Date(filter.expiresBeforeMs));
+  if (filter.lastUsedBeforeMs !== undefined) query.where(whereIdleSince(filter.lastUsedBeforeMs));
   if (filter.createdAfterMs !== undefined) query.where('create_time', '>', new Date(filter.createdAfterMs));
 }
 
 type Condition = (query: Knex.QueryBuilder) => void;
+
+/** Keys of an owner. The empty owner is none; saying so lets the planner use the partial index. */
+export function whereOwner(ownerId: string): Condition {
+  return (query) => void query.where('owner_id', ownerId).where('owner_id', '<>', '');
+}
+
+/** Keys that list a value themselves. */
+export function whereLists(
+  column: 'apis' | 'policy_ids' | 'resources' | 'scopes' | 'tags',
+  value: string,
+): Condition {
+  return (query) => void query.whereRaw('?? @> ARRAY[?]::text[]', [column, value]);
+}
 
 function whereState(state: KeyFilter['states'][number], nowMs: number): Condition {
   const now = new Date(nowMs);
@@ -122,7 +143,7 @@ function whereState(state: KeyFilter['states'][number], nowMs: number): Conditio
 /** Keys that list a value themselves, or list none and have it by a policy. */
 function whereHas(column: 'scopes' | 'apis', value: string, policyIds: readonly string[]): Condition {
   return (query) => {
-    void query.whereRaw('?? @> ARRAY[?]::text[]', [column, value]);
+    void query.where(whereLists(column, value));
     if (policyIds.length === 0) return;
     void query.orWhere((inheriting) => {
       void inheriting.whereRaw(`?? = '{}'`, [column]).where(whereReferring(policyIds));
@@ -150,7 +171,7 @@ function whereResource(resource: string, inherited: Inherited): Condition {
   return (query) => {
     void query
       .where('access_type', 'ALL')
-      .orWhereRaw('resources @> ARRAY[?]::text[]', [resource])
+      .orWhere(whereLists('resources', resource))
       .orWhere(whereGranted([...inherited.toAll, ...inherited.toResource], inherited));
   };
 }
@@ -183,26 +204,32 @@ function whereGranted(granting: readonly string[], { toListed, toNoneSaid }: Inh
   };
 }
 
+/** Keys none of whose secrets was used since a time; one that was never used has been idle since the key was made. */
+function whereIdleSince(timeMs: number): Condition {
+  const time = new Date(timeMs);
+  return (query) => {
+    void query
+      .whereRaw('id IN (SELECT key_id FROM secret_uses WHERE idle_since < ?)', [time])
+      .whereRaw(
+        'NOT EXISTS (SELECT 1 FROM secret_uses AS u WHERE u.key_id = keys.id AND u.idle_since >= ?)',
+        [time],
+      );
+  };
+}
+
 /** Keys that refer to one of some policies. */
 function whereReferring(policyIds: readonly string[]): Condition {
   return (query) => void query.whereRaw('policy_ids && ?::text[]', [[...policyIds]]);
 }
 
 /**
- * Keys with a text in one of three. Nothing of Postgres' own finds the middle of a text by an index, so this looks at each
- * key; one `strpos` takes half as long as three `ILIKE`. What is upper and lower case is as the database's locale says: in
- * the locale C only of A to Z.
+ * Keys with a text in what people know of them (search-text.ts). The grams find them by an index, and may stand elsewhere
+ * or in another order.
  */
-function whereContains(text: string): Condition {
-  // Between the texts stands what is not in the one that is looked for, so that no end and beginning make it.
-  const separator = SEPARATORS.find((candidate) => !text.includes(candidate)) ?? '';
+function whereContains(text: string, walking: boolean): Condition {
+  const folded = foldText(text);
   return (query) => {
-    void query.whereRaw(
-      'strpos(lower(display_name || ?::text || owner_id || ?::text || id), lower(?::text)) > 0',
-      [separator, separator, text],
-    );
+    void query.whereRaw('strpos(search_text, ?) > 0', [folded]);
+    if (!walking) void query.whereRaw('latchkey_grams(search_text) @@ ?::tsquery', [gramsQuery(folded)]);
   };
 }
-
-/** Characters for private use, which have no case: more than a text has that is looked for. */
-const SEPARATORS = Array.from({ length: 257 }, (_, index) => String.fromCharCode(0xe000 + index));

@@ -4,21 +4,39 @@ import type { KeyRecord } from '../../core/key.ts';
 import type { KeyRepository } from '../lifecycle/ports.ts';
 import { isForeignKeyViolation } from './errors.ts';
 import { inBatches } from './in-batches.ts';
+import { whereLists, whereOwner } from './key-filter.ts';
 import { readKeyPage } from './read-key-page.ts';
-import { readKey, writeKey, writeSecret, type KeyRow, type SecretRow } from './rows.ts';
+import { SEARCH_TEXT_WITHOUT_OWNER } from './search-text.ts';
+import {
+  readUsedKey,
+  writeKey,
+  writeSecret,
+  type KeyRow,
+  type SecretRow,
+  type UsedSecretRow,
+} from './rows.ts';
 
 export function createKeyRepository(knex: Knex): KeyRepository {
   async function withSecrets(rows: readonly KeyRow[]): Promise<KeyRecord[]> {
     if (rows.length === 0) return [];
-    const secrets = await knex<SecretRow>('key_secrets')
+    const secrets = await knex<SecretRow>('key_secrets as s')
+      .leftJoin('secret_uses as u', 'u.secret_id', 's.id')
+      .select<readonly UsedSecretRow[]>(
+        's.*',
+        'u.last_used_time',
+        // Of secrets that are gone too.
+        knex.raw(
+          '(SELECT max(last_used_time) FROM secret_uses WHERE key_id = s.key_id) AS key_last_used_time',
+        ),
+      )
       .whereIn(
-        'key_id',
+        's.key_id',
         rows.map(({ id }) => id),
       )
-      .orderBy([{ column: 'create_time', order: 'desc' }, 'id']);
-    const byKey = new Map<string, SecretRow[]>(rows.map(({ id }) => [id, []]));
+      .orderBy([{ column: 's.create_time', order: 'desc' }, 's.id']);
+    const byKey = new Map<string, UsedSecretRow[]>(rows.map(({ id }) => [id, []]));
     for (const secret of secrets) byKey.get(secret.key_id)?.push(secret);
-    return rows.map((row) => readKey(row, byKey.get(row.id) ?? []));
+    return rows.map((row) => readUsedKey(row, byKey.get(row.id) ?? []));
   }
 
   async function insertWithoutSecrets(key: KeyRecord): Promise<void> {
@@ -29,6 +47,14 @@ export function createKeyRepository(knex: Knex): KeyRepository {
       // The keyspace was deleted between its reading and this insert.
       throw new Fault('KEYSPACE_NOT_FOUND', `there is no keyspace ${key.keyspaceId}`, { cause: error });
     }
+  }
+
+  /** From its making on, a key is idle. */
+  async function insertUses({ id, createTimeMs, secrets }: KeyRecord): Promise<void> {
+    const idleSince = new Date(createTimeMs);
+    await knex('secret_uses').insert(
+      secrets.map((secret) => ({ secret_id: secret.id, key_id: id, idle_since: idleSince })),
+    );
   }
 
   return {
@@ -43,6 +69,7 @@ export function createKeyRepository(knex: Knex): KeyRepository {
     async insert(key) {
       await insertWithoutSecrets(key);
       await knex('key_secrets').insert(key.secrets.map((secret) => writeSecret(key.id, secret)));
+      await insertUses(key);
     },
 
     async update(key) {
@@ -58,9 +85,9 @@ export function createKeyRepository(knex: Knex): KeyRepository {
         .select('id')
         .where('keyspace_id', keyspaceId)
         .whereNull('delete_time');
-      if (ownerId !== undefined) query.where('owner_id', ownerId).where('owner_id', '<>', '');
-      if (policyId !== undefined) query.whereRaw('policy_ids @> ARRAY[?]::text[]', [policyId]);
-      if (tag !== undefined) query.whereRaw('tags @> ARRAY[?]::text[]', [tag]);
+      if (ownerId !== undefined) query.where(whereOwner(ownerId));
+      if (policyId !== undefined) query.where(whereLists('policy_ids', policyId));
+      if (tag !== undefined) query.where(whereLists('tags', tag));
       if (createdBeforeMs !== undefined) query.where('create_time', '<', new Date(createdBeforeMs));
       if (revocableOnly === true) query.whereNot('switch', 'REVOKED');
       query.orderBy(['create_time', 'id']).limit(limit);
@@ -82,9 +109,17 @@ export function createKeyRepository(knex: Knex): KeyRepository {
 
     async detachOwner(keyspaceId, ownerId, nowMs) {
       const rows = await knex<KeyRow>('keys')
-        .where({ keyspace_id: keyspaceId, owner_id: ownerId })
-        .where('owner_id', '<>', '')
-        .update({ owner_id: '', update_time: new Date(nowMs), version: knex.raw('version + 1') }, ['id']);
+        .where('keyspace_id', keyspaceId)
+        .where(whereOwner(ownerId))
+        .update(
+          {
+            owner_id: '',
+            search_text: knex.raw(SEARCH_TEXT_WITHOUT_OWNER),
+            update_time: new Date(nowMs),
+            version: knex.raw('version + 1'),
+          },
+          ['id'],
+        );
       return rows.map(({ id }) => id);
     },
 
@@ -118,7 +153,10 @@ export function createKeyRepository(knex: Knex): KeyRepository {
         .onConflict(knex.raw('(digest) WHERE imported'))
         .ignore()
         .returning('id');
-      if (secrets.length > 0) return true;
+      if (secrets.length > 0) {
+        await insertUses(key);
+        return true;
+      }
       await knex('keys').where({ id: key.id }).delete();
       return false;
     },

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { KeyFilter, KeyPage, KeyPosition } from '../lifecycle/ports.ts';
-import { applyFilter, inKeyspaces, readInherited } from './key-filter.ts';
+import { applyFilter, inKeyspaces, readInherited, whereOwner } from './key-filter.ts';
 import type { KeyRow } from './rows.ts';
 
 /** So many keys are looked at in the order of the list before the other way is taken; docs/list-plans.md. */
@@ -27,8 +27,12 @@ export async function readKeyPage(
   const inherited = await readInherited(knex, filter);
   const [past, upTo] = newestFirst ? (['<', '>='] as const) : (['>', '<='] as const);
 
-  const matching = (query: Knex.QueryBuilder<KeyRow>, from: KeyPosition | undefined): void => {
-    applyFilter(query, filter, { inherited, nowMs });
+  const matching = (
+    query: Knex.QueryBuilder<KeyRow>,
+    from: KeyPosition | undefined,
+    walking: boolean,
+  ): void => {
+    applyFilter(query, filter, { inherited, nowMs, walking });
     if (from !== undefined) query.whereRaw(`(create_time, id) ${past} (?, ?)`, positionOf(from));
   };
   const inOrder = (query: Knex.QueryBuilder): void => {
@@ -51,13 +55,13 @@ export async function readKeyPage(
   }
 
   const end = isSelective(filter) ? await endOfStretch() : undefined;
-  const query = knex<KeyRow>('keys').modify(matching, after);
+  const query = knex<KeyRow>('keys').modify(matching, after, true);
   if (end !== undefined) query.whereRaw(`(create_time, id) ${upTo} (?, ?)`, positionOf(end));
   const rows = await query.modify(inOrder).limit(limit);
   if (end === undefined || rows.length === limit) return rows;
 
   // OFFSET 0 keeps the order out of the choice of an index.
-  const rest = knex<KeyRow>('keys').modify(matching, end);
+  const rest = knex<KeyRow>('keys').modify(matching, end, false);
   const more = await knex
     .from<KeyRow>(knex.raw('(? OFFSET 0) AS matching', [rest]))
     .modify(inOrder)
@@ -75,16 +79,16 @@ function walkable(query: Knex.QueryBuilder, filter: KeyFilter): void {
   inKeyspaces(query, filter);
   if (createdAfterMs !== undefined) query.where('create_time', '>', new Date(createdAfterMs));
   if (!isOfOneKeyspace(filter)) return;
-  if (ownerId !== undefined) query.where('owner_id', ownerId).where('owner_id', '<>', '');
+  if (ownerId !== undefined) query.where(whereOwner(ownerId));
   const state = onlySwitch(filter);
   if (state !== undefined) query.where('switch', state);
 }
 
 /** Whether a filter asks for more than that. */
 function isSelective(filter: KeyFilter): boolean {
-  const { states, accessType, resource, ownerId, policyId, tag, scope, api, search, expiresBeforeMs } =
-    filter;
-  const asked = [accessType, resource, policyId, tag, scope, api, search, expiresBeforeMs];
+  const { states, accessType, resource, ownerId, policyId, tag, scope, api, search } = filter;
+  const { expiresBeforeMs, lastUsedBeforeMs } = filter;
+  const asked = [accessType, resource, policyId, tag, scope, api, search, expiresBeforeMs, lastUsedBeforeMs];
   if (asked.some((value) => value !== undefined)) return true;
   if (!isOfOneKeyspace(filter)) return ownerId !== undefined || states.length > 0;
   // Each has an index of its own, in order; of both at once the rarer one is to be used.

@@ -2,6 +2,7 @@ import type { KeyRecord, KeySwitch, KeyspaceRecord, SecretRecord } from '../../c
 import type { OwnerRecord } from '../../core/owner.ts';
 import type { PolicyRecord } from '../../core/policy.ts';
 import { NO_RESTRICTIONS, type Api, type Restrictions, type Rules } from '../../core/rules.ts';
+import { searchTextOf } from './search-text.ts';
 
 /** A row of `keyspaces`, as pg reads it: bigint as text, timestamptz as Date. */
 export interface KeyspaceRow {
@@ -73,6 +74,8 @@ export interface KeyRow extends RulesColumns {
   readonly purge_time: Date | null;
   readonly version: string;
   readonly created_by: string;
+  /** See search-text.ts. */
+  readonly search_text: string;
 }
 
 /** A row of `key_secrets`. */
@@ -84,6 +87,13 @@ export interface SecretRow {
   readonly imported: boolean;
   readonly create_time: Date;
   readonly expire_time: Date | null;
+}
+
+/** A row of `key_secrets` with what is known of its use. */
+export interface UsedSecretRow extends SecretRow {
+  readonly last_used_time: Date | null;
+  /** Of any secret of the key. */
+  readonly key_last_used_time: Date | null;
 }
 
 export function readKeyspace(row: KeyspaceRow): KeyspaceRecord {
@@ -213,9 +223,22 @@ export function readKey(row: KeyRow, secrets: readonly SecretRow[]): KeyRecord {
     revokeReason: row.revoke_reason,
     deleteTimeMs: readTime(row.delete_time),
     purgeTimeMs: readTime(row.purge_time),
+    lastUsedTimeMs: null,
     secrets: secrets.map(readSecret),
     version: Number(row.version),
     createdBy: row.created_by,
+  };
+}
+
+/** A key with what is known of its use. */
+export function readUsedKey(row: KeyRow, secrets: readonly UsedSecretRow[]): KeyRecord {
+  return {
+    ...readKey(row, []),
+    lastUsedTimeMs: readTime(secrets[0]?.key_last_used_time ?? null),
+    secrets: secrets.map((secret) => ({
+      ...readSecret(secret),
+      lastUsedTimeMs: readTime(secret.last_used_time),
+    })),
   };
 }
 
@@ -238,6 +261,7 @@ export function writeKey(key: KeyRecord): object {
     purge_time: writeTime(key.purgeTimeMs),
     version: key.version,
     created_by: key.createdBy,
+    search_text: searchTextOf(key),
   };
 }
 
@@ -261,6 +285,7 @@ function readSecret(row: SecretRow): SecretRecord {
     imported: row.imported,
     createTimeMs: row.create_time.getTime(),
     expireTimeMs: readTime(row.expire_time),
+    lastUsedTimeMs: null,
   };
 }
 

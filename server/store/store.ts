@@ -9,7 +9,9 @@ import { createKeyRepository } from './keys.ts';
 import { createKeyspaceRepository } from './keyspaces.ts';
 import { createOwnerRepository } from './owners.ts';
 import { createPolicyRepository } from './policies.ts';
+import type { SecretUse } from '../usage/use-recorder.ts';
 import { createLiveKeyReader } from './read-live-key.ts';
+import { recordUses } from './uses.ts';
 
 /** How often a transaction that collides with others is run in all. */
 const ATTEMPTS = 5;
@@ -20,6 +22,8 @@ export interface KnexStore extends Store {
   readLiveKey(ref: string): Promise<LiveKey | undefined>;
   /** See LiveKeyReader.hasImports. @throws Fault DATABASE_UNAVAILABLE */
   hasImports(): Promise<boolean>;
+  /** Writes when secrets were last used. @throws Fault DATABASE_UNAVAILABLE */
+  recordUses(uses: readonly SecretUse[]): Promise<void>;
 }
 
 export function createStore(knex: Knex): KnexStore {
@@ -48,6 +52,7 @@ export function createStore(knex: Knex): KnexStore {
     ...withFaults({
       readLiveKey: (ref: string) => liveKeys.read(ref),
       hasImports: () => liveKeys.hasImports(),
+      recordUses: (uses: readonly SecretUse[]) => recordUses(knex, uses),
     }),
     transaction,
   };

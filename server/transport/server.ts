@@ -12,6 +12,7 @@ import type { Repositories } from '../lifecycle/ports.ts';
 import type { Clock } from '../telemetry/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CallMetrics } from '../telemetry/metrics.ts';
+import type { UseRecorder } from '../usage/use-recorder.ts';
 import type { Verifier } from '../verification/verifier.ts';
 import { createBatchWay } from './batch-way.ts';
 import { createKeyService } from './key-service.ts';
@@ -60,6 +61,7 @@ export interface Transport {
 export function createTransport(options: {
   readonly verifier: Verifier;
   readonly authenticator: Authenticator;
+  readonly uses: Pick<UseRecorder, 'note'>;
   readonly store: Repositories;
   readonly mutate: Mutate;
   readonly coherence: Coherence;
@@ -70,10 +72,11 @@ export function createTransport(options: {
   readonly tls: TlsFiles | undefined;
   readonly reflection: boolean;
 }): Transport {
-  const { authenticator, clock, coherence, logger, limits, metrics, mutate, store, tls, verifier } = options;
+  const { authenticator, clock, coherence, logger, limits, metrics, mutate, store, tls, uses, verifier } =
+    options;
   const access = RPC_ACCESS;
   const { maxMetadataBytes } = limits;
-  const way = createVerifyWay({ verifier, coherence, metrics });
+  const way = createVerifyWay({ verifier, coherence, metrics, uses });
   const batchWay = createBatchWay({ way, logger });
 
   const serverOptions: ServerOptions = {

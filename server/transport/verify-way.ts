@@ -5,6 +5,7 @@ import { requireReach, type Caller } from '../callers/caller.ts';
 import type { Coherence } from '../coherence/coherence.ts';
 import type { CallMetrics } from '../telemetry/metrics.ts';
 import type { Outcome, Verification, Verifier } from '../verification/verifier.ts';
+import type { UseRecorder } from '../usage/use-recorder.ts';
 import { createScopeQueries } from './convert/scope-queries.ts';
 import { readVerification, toVerifyResponse } from './convert/verify.ts';
 
@@ -26,8 +27,9 @@ export function createVerifyWay(options: {
   readonly verifier: Verifier;
   readonly coherence: Pick<Coherence, 'revision'>;
   readonly metrics: Pick<CallMetrics, 'countVerdict'>;
+  readonly uses: Pick<UseRecorder, 'note'>;
 }): VerifyWay {
-  const { verifier, coherence, metrics } = options;
+  const { verifier, coherence, metrics, uses } = options;
   const scopeQueries = createScopeQueries({ max: SCOPE_QUERIES_MAX });
   const parseQuery = (text: string): ScopeQueryResult => scopeQueries.get(text);
 
@@ -37,20 +39,24 @@ export function createVerifyWay(options: {
     return verification;
   }
 
-  function respond(outcome: Outcome, revision: Revision): VerifyResponse {
-    metrics.countVerdict(outcome.verdict);
+  function respond(outcome: Outcome, checkOnly: boolean, revision: Revision): VerifyResponse {
+    const { verdict, snapshot, secret } = outcome;
+    metrics.countVerdict(verdict);
+    if (verdict === 'VALID' && !checkOnly && snapshot !== undefined && secret !== undefined)
+      uses.note(snapshot, secret);
     return toVerifyResponse(outcome, revision);
   }
 
   return {
     tryAnswer(request, caller) {
       const outcome = verifier.tryVerify(read(request, caller), caller.reaches);
-      return outcome === undefined ? undefined : respond(outcome, coherence.revision());
+      return outcome === undefined ? undefined : respond(outcome, request.checkOnly, coherence.revision());
     },
     async answer(request, caller) {
       // Before the key is read: the verdict may be fresher than it says, never older.
       const revision = coherence.revision();
-      return respond(await verifier.verify(read(request, caller), caller.reaches), revision);
+      const outcome = await verifier.verify(read(request, caller), caller.reaches);
+      return respond(outcome, request.checkOnly, revision);
     },
   };
 }

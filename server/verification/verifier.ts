@@ -24,6 +24,8 @@ export interface Outcome {
   readonly verdict: Verdict;
   /** The key; undefined for MALFORMED and NOT_FOUND, of which nothing may be told. */
   readonly snapshot: Snapshot | undefined;
+  /** The secret of the key that was presented; undefined likewise. */
+  readonly secret: SnapshotSecret | undefined;
   /** With SCOPE_MISSING: the scopes that would have sufficed. */
   readonly missingScopes: readonly string[];
   /** With CLIENT_NOT_ALLOWED: the condition that did not hold. */
@@ -54,12 +56,19 @@ export interface Verifier {
 }
 
 const NO_SCOPES: readonly string[] = [];
-const NOTHING_KNOWN = { snapshot: undefined, missingScopes: NO_SCOPES, clientRefusal: undefined };
+const NOTHING_KNOWN = {
+  snapshot: undefined,
+  secret: undefined,
+  missingScopes: NO_SCOPES,
+  clientRefusal: undefined,
+};
 const MALFORMED: Outcome = { verdict: 'MALFORMED', ...NOTHING_KNOWN };
 const NOT_FOUND: Outcome = { verdict: 'NOT_FOUND', ...NOTHING_KNOWN };
 
 /** Stands in for the digests of a key that does not exist, so that looking for it takes the same time. */
-const DUMMY_SECRETS: readonly SnapshotSecret[] = [{ digest: Buffer.alloc(32), expireTimeMs: Infinity }];
+const DUMMY_SECRETS: readonly SnapshotSecret[] = [
+  { id: '', digest: Buffer.alloc(32), expireTimeMs: Infinity },
+];
 
 export function createVerifier(options: {
   readonly snapshots: SnapshotSource;
@@ -85,6 +94,7 @@ export function createVerifier(options: {
     return {
       verdict: refusal?.verdict ?? 'VALID',
       snapshot,
+      secret,
       missingScopes: refusal?.missingScopes ?? NO_SCOPES,
       clientRefusal: refusal?.clientRefusal,
     };

@@ -57,6 +57,11 @@ function policiesOf(keyspaceId: string) {
 const POLICIES = new Map(IDS.map((keyspaceId) => [keyspaceId, policiesOf(keyspaceId)]));
 const POLICY_LIST = [...POLICIES.values()].flatMap((policies) => Object.values(policies));
 
+/** A key whose secret was used at a time. */
+function usedAt(lastUsedTimeMs: number, key: KeyRecord): KeyRecord {
+  return { ...key, lastUsedTimeMs, secrets: key.secrets.map((secret) => ({ ...secret, lastUsedTimeMs })) };
+}
+
 /** One of each kind in each keyspace, six times; many made in the same millisecond, some in the next. */
 const KEYS: readonly KeyRecord[] = [...POLICIES].flatMap(([keyspaceId, policies]) =>
   [0, 0, 0, 1, 1, 7].flatMap((laterMs, round) => {
@@ -69,6 +74,8 @@ const KEYS: readonly KeyRecord[] = [...POLICIES].flatMap(([keyspaceId, policies]
       make({ resourceAccess: null, policyIds: names.map((name) => policies[name].id), ...change });
     return [
       make({ displayName: `Plain ${round}` }),
+      usedAt(CREATED_MS + 10, make({ displayName: 'ΟΔΟΣ Ångström' })),
+      usedAt(CREATED_MS + 20, make({ ownerId: 'tenant-1' })),
       make({ ownerId: 'tenant-1', scopes: ['orders:read', 'orders:write'] }),
       make({ ownerId: 'Tenant-2', switch: 'DISABLED', tags: ['blue', 'round'] }),
       make({ switch: 'REVOKED', expireTimeMs: NOW_MS - 5, tags: ['blue'] }),
@@ -96,7 +103,7 @@ const filters: fc.Arbitrary<KeyFilter> = fc.record({
   exceptKeyspaceIds: fc.constantFrom([ROOT_KEYSPACE_ID], [ROOT_KEYSPACE_ID, FIRST.id], [...IDS]),
   ...conditions(
     POLICY_LIST.map(({ id }) => id),
-    ['PLAIN', 'ant-', '%', '_', String.raw`\s`, 'key_', KEYS[0]!.id.slice(4)],
+    ['PLAIN', 'ant-', 'οδος ÅN', 'σ', 'P', 'pl', '%', '_', String.raw`\s`, 'key_', KEYS[0]!.id.slice(4)],
   ),
 });
 
@@ -117,6 +124,7 @@ function conditions(policyIds: readonly string[], texts: readonly string[]) {
     api: rarely('orders', 'ledger', 'maps', 'Orders'),
     search: rarely(...texts),
     expiresBeforeMs: rarely(NOW_MS, NOW_MS + 1, NOW_MS + 2),
+    lastUsedBeforeMs: rarely(CREATED_MS, CREATED_MS + 1, CREATED_MS + 11, CREATED_MS + 21),
     createdAfterMs: rarely(CREATED_MS - 1, CREATED_MS, CREATED_MS + 7),
     showDeleted: fc.boolean(),
   };
@@ -144,10 +152,12 @@ function passes(filter: KeyFilter, key: KeyRecord, policies: readonly PolicyReco
     filter.api === undefined || rules.restrictions.apiTargets.some(({ api }) => api === filter.api),
     search === undefined ||
       [key.displayName, key.ownerId, key.id].some((text) =>
-        text.toLowerCase().includes(search.toLowerCase()),
+        text.normalize('NFKC').toUpperCase().includes(search.normalize('NFKC').toUpperCase()),
       ),
     filter.expiresBeforeMs === undefined ||
       (key.expireTimeMs !== null && key.expireTimeMs < filter.expiresBeforeMs),
+    filter.lastUsedBeforeMs === undefined ||
+      (key.lastUsedTimeMs ?? key.createTimeMs) < filter.lastUsedBeforeMs,
     filter.createdAfterMs === undefined || key.createTimeMs > filter.createdAfterMs,
     filter.showDeleted || key.deleteTimeMs === null,
   ].every(Boolean);
@@ -198,6 +208,13 @@ onEachEngine((subject) => {
     for (const keyspace of [FIRST, SECOND, EMPTY]) await store.keyspaces.insert(keyspace);
     for (const policy of POLICY_LIST) await store.policies.insert(policy);
     for (const key of KEYS) await store.keys.insert(key);
+    await store.recordUses(
+      KEYS.flatMap(({ id: keyId, secrets }) =>
+        secrets.flatMap(({ id: secretId, lastUsedTimeMs: timeMs }) =>
+          timeMs === null ? [] : { secretId, keyId, timeMs },
+        ),
+      ),
+    );
   });
 
   it('lists whole keys, secrets and all', async () => {
@@ -281,6 +298,10 @@ onEachEngine((subject) => {
     ['search for an underscore', { search: 'of_i' }],
     ['search for a backslash', { search: String.raw`k\s` }],
     ['expiresBeforeMs', { expiresBeforeMs: NOW_MS }],
+    ['search in letters beyond a to z', { search: 'οδοσ å' }],
+    ['search for one character', { search: '%' }],
+    ['search for two characters', { search: '0%' }],
+    ['lastUsedBeforeMs', { lastUsedBeforeMs: CREATED_MS + 11 }],
     ['createdAfterMs', { createdAfterMs: CREATED_MS + 1 }],
     ['showDeleted', { showDeleted: false }],
   ])('filters by %s', async (_, change) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MIGRATIONS } from '../../migrations/index.ts';
+import { EVERY_KEY, type KeyFilter } from '../../server/lifecycle/ports.ts';
 import type { Engine } from '../../server/store/engines/engine.ts';
 import { migrate, requireMigrated, type NamedMigration } from '../../server/store/migrate.ts';
 import { NO_RESTRICTIONS } from '../../core/rules.ts';
@@ -76,10 +77,10 @@ function tests(engine: () => Engine): void {
     expect(await migrate(knex, MIGRATIONS)).toEqual(NAMES);
   });
 
-  it('makes an owner of each that keys name already, once a keyspace, and goes back without losing a key', async () => {
+  it('finds by all that is new the keys that were there, makes an owner of each that they name, and goes back without losing one', async () => {
     const { knex } = engine();
-    const [initial, rules] = MIGRATIONS;
-    if (initial === undefined || rules === undefined) throw new Error('a migration is gone');
+    const [initial, ...steps] = MIGRATIONS;
+    if (initial === undefined) throw new Error('a migration is gone');
     await migrate(knex, [initial]);
     await knex.raw(`
       INSERT INTO keyspaces (id, slug, token_prefix, display_name, require_expiry, create_time, update_time, version)
@@ -105,7 +106,7 @@ function tests(engine: () => Engine): void {
     }
     const before = await knex.raw<{ rows: object[] }>('SELECT * FROM keys ORDER BY id');
 
-    expect(await migrate(knex, MIGRATIONS)).toEqual(['0002-rules']);
+    expect(await migrate(knex, MIGRATIONS)).toEqual(steps.map(([name]) => name));
     const day = (number: number) => Date.UTC(2026, 0, number);
     const { keys: migrated, owners, readLiveKey, hasImports } = createStore(knex);
     const listed = { suspendedOnly: false, afterId: undefined, limit: 10 };
@@ -137,11 +138,21 @@ function tests(engine: () => Engine): void {
       apis: [],
     });
 
+    const found = async (change: Partial<KeyFilter>): Promise<readonly string[]> => {
+      const page = { newestFirst: false, after: undefined, limit: 10, nowMs: day(9) };
+      const rows = await migrated.list({ ...page, filter: { ...EVERY_KEY, ...change } });
+      return rows.map(({ id }) => id);
+    };
+    expect(await found({ search: 'NN', keyspaceIds: ['ks_a'] })).toEqual(['key_2', 'key_1', 'key_3']);
+    expect(await found({ search: 'KEY_5' })).toEqual(['key_5']);
+    // Nobody noted it before: they count as used when they were made.
+    expect(await found({ lastUsedBeforeMs: day(3) })).toEqual(['key_5', 'key_2']);
+
     // What only the new schema knows is lost on the way back, and nothing else.
     const silent = await migrated.get('key_5');
     if (silent === undefined) throw new Error('the key is gone');
     await migrated.update({ ...silent, resourceAccess: null });
-    await rules[1].down(knex);
+    for (const [, { down }] of steps.toReversed()) await down(knex);
     const { rows } = await knex.raw<{ rows: object[] }>('SELECT * FROM keys ORDER BY id');
     expect(rows.slice(0, 4)).toEqual(before.rows.slice(0, 4));
     expect(rows[4]).toEqual({ ...before.rows[4], access_type: 'ALL', resources: [] });

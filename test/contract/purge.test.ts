@@ -62,9 +62,10 @@ onEachEngine((subject) => {
     const { engine, store } = subject();
     await engine.knex.raw(
       `INSERT INTO keys (id, keyspace_id, token_prefix, display_name, switch, owner_id, scopes, access_type, resources,
-                         metadata, tags, create_time, update_time, revoke_reason, delete_time, purge_time, version, created_by)
+                         metadata, tags, create_time, update_time, revoke_reason, delete_time, purge_time, version, created_by,
+                         search_text)
        SELECT 'key_many' || n, ?, 'acme', '', 'ACTIVE', '', '{}', 'ALL', '{}', '{}', '{}', now(), now(), '',
-              to_timestamp(0), to_timestamp(1), 1, 'system'
+              to_timestamp(0), to_timestamp(1), 1, 'system', ''
          FROM generate_series(1, 2001) AS n`,
       [keyspace.id],
     );

@@ -4,7 +4,7 @@ import type { OwnerRecord } from '../../core/owner.ts';
 import type { PolicyRecord } from '../../core/policy.ts';
 import { NO_RESTRICTIONS } from '../../core/rules.ts';
 import { digestToken, newToken, secretHint } from '../../core/token.ts';
-import type { KeyFilter } from '../../server/lifecycle/ports.ts';
+import { EVERY_KEY, type KeyFilter } from '../../server/lifecycle/ports.ts';
 
 /** When the records of these tests are made, ms since 1970. */
 export const CREATED_MS = Date.UTC(2026, 4, 17, 8, 30, 0, 123);
@@ -38,6 +38,7 @@ export function newSecret(keyId: string, change: Partial<SecretRecord> = {}): Se
     imported: false,
     createTimeMs: CREATED_MS,
     expireTimeMs: null,
+    lastUsedTimeMs: null,
     ...change,
   };
 }
@@ -114,6 +115,7 @@ export function newKey(keyspaceId: string, change: Partial<KeyRecord> = {}): Key
     revokeReason: '',
     deleteTimeMs: null,
     purgeTimeMs: null,
+    lastUsedTimeMs: null,
     secrets: [newSecret(id)],
     version: 1,
     createdBy: 'system',
@@ -123,20 +125,5 @@ export function newKey(keyspaceId: string, change: Partial<KeyRecord> = {}): Key
 
 /** A filter that lets every key of a keyspace pass. */
 export function everyKeyOf(keyspaceId: string): KeyFilter {
-  return {
-    keyspaceIds: [keyspaceId],
-    exceptKeyspaceIds: [],
-    states: [],
-    accessType: undefined,
-    resource: undefined,
-    ownerId: undefined,
-    policyId: undefined,
-    tag: undefined,
-    scope: undefined,
-    api: undefined,
-    search: undefined,
-    expiresBeforeMs: undefined,
-    createdAfterMs: undefined,
-    showDeleted: true,
-  };
+  return { ...EVERY_KEY, keyspaceIds: [keyspaceId], exceptKeyspaceIds: [], showDeleted: true };
 }

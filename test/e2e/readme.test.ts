@@ -77,7 +77,8 @@ const VARIABLE = [
 /** The text with names in place of what differs, and what stood there, in order. */
 function normalize(text: string): { readonly text: string; readonly values: readonly string[] } {
   const values: string[] = [];
-  let normal = text;
+  // Written some seconds after a use: whether it is told depends on how fast the session is.
+  let normal = text.replaceAll(/,\s*"lastUsedTime": "[^"]*"/g, '');
   for (const [name, pattern] of VARIABLE) {
     normal = normal.replace(pattern, (value) => {
       values.push(value);

@@ -198,13 +198,6 @@ describe('a filter for what policies say', () => {
     await latchkey.policies.update(policyIds.get('store 17') ?? '', { scopes: ['payouts:read'] });
     expect(await found()).toEqual(['by both', 'by store']);
   });
-
-  test('by the time of the last use is refused as not yet supported', async () => {
-    const failure = await failureOf((options) =>
-      served().root.keys.listKeys({ filter: { keyspaceId, lastUsedBefore: new Date() } }, options),
-    );
-    expect(failure).toMatchObject({ reason: 'NOT_YET_SUPPORTED', fields: ['filter.last_used_before'] });
-  });
 });
 
 describe('pages', () => {

@@ -58,11 +58,13 @@ export function fromKey(key: KeyMessage | undefined): Key {
     revokeReason: key.revokeReason,
     deleteTime: key.deleteTime ?? null,
     purgeTime: key.purgeTime ?? null,
-    secrets: key.secrets.map(({ id, hint, createTime, expireTime }) => ({
+    lastUsedTime: key.lastUsedTime ?? null,
+    secrets: key.secrets.map(({ id, hint, createTime, expireTime, lastUsedTime }) => ({
       id,
       hint,
       createTime: requiredTime('create_time of a secret', createTime),
       expireTime: expireTime ?? null,
+      lastUsedTime: lastUsedTime ?? null,
     })),
     etag: key.etag,
     createdBy: key.createdBy,
@@ -129,13 +131,14 @@ export function toKeyChoice(choice: KeyChoice): Omit<DeepPartial<BatchRevokeKeys
 
 /** The message of a filter. @throws LatchkeyError INVALID_FIELD */
 export function toKeyFilter(filter: KeyFilter): ListKeysFilter {
-  const { states, accessType, expiresBefore, createdAfter, ...same } = filter;
+  const { states, accessType, expiresBefore, lastUsedBefore, createdAfter, ...same } = filter;
   return ListKeysFilter.fromPartial(
     defined({
       ...same,
       states: states?.map((state) => STATE_CODES[state]),
       accessType: accessType === undefined ? undefined : ACCESS_TYPES[accessType],
       expiresBefore: toTime('filter.expiresBefore', expiresBefore),
+      lastUsedBefore: toTime('filter.lastUsedBefore', lastUsedBefore),
       createdAfter: toTime('filter.createdAfter', createdAfter),
     }),
   );

@@ -32,6 +32,8 @@ export interface Key extends Rules {
   readonly deleteTime: Date | null;
   /** When a deleted key will be purged, 30 days after its deletion; until then `keys.undelete` brings it back. */
   readonly purgeTime: Date | null;
+  /** When a verification last found it valid, to the minute, told within some ten seconds; null: never. */
+  readonly lastUsedTime: Date | null;
   /** Its current secrets, newest first. */
   readonly secrets: readonly KeySecret[];
   /** Changes with every change; given back in one, it makes that fail if someone else was faster. */
@@ -49,6 +51,8 @@ export interface KeySecret {
   readonly createTime: Date;
   /** When it stops working; null: with the key. */
   readonly expireTime: Date | null;
+  /** See `Key.lastUsedTime`. */
+  readonly lastUsedTime: Date | null;
 }
 
 /** A key to create. What its rules leave out is taken from its policies. */
@@ -173,10 +177,12 @@ export interface KeyFilter {
   readonly scope?: string | undefined;
   /** Keys with a target of this API, of their own or by their policies. At most 128 characters. */
   readonly api?: string | undefined;
-  /** Keys whose display name, owner id or key id contains this text, in any case. At most 128 characters. */
+  /** Keys whose display name, owner id or key id contains this text, in upper or lower case. At most 128 characters. */
   readonly search?: string | undefined;
   /** Keys that expire before this time. */
   readonly expiresBefore?: Date | undefined;
+  /** Keys that were not used since this time; one that was never used counts as used when it was made. */
+  readonly lastUsedBefore?: Date | undefined;
   /** Keys that were created after this time. */
   readonly createdAfter?: Date | undefined;
   /** Also keys that are deleted and not yet purged. Default: false. */

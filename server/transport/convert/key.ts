@@ -4,6 +4,7 @@ import { tokenHint } from '../../../core/token.ts';
 import { KeyState, type Key } from '../../../proto/gen/latchkey/v1/key.ts';
 import { formatEtag } from '../../lifecycle/key-rules.ts';
 import type { Fields } from './fields.ts';
+import { readMasked, type AttributeReaders } from './mask.ts';
 import { readRule, toRules } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
@@ -33,7 +34,7 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
     expireTime: toTimestamp(key.expireTimeMs),
     createTime: toTimestamp(key.createTimeMs),
     updateTime: toTimestamp(key.updateTimeMs),
-    lastUsedTime: undefined,
+    lastUsedTime: toTimestamp(key.lastUsedTimeMs),
     revokeTime: toTimestamp(key.revokeTimeMs),
     revokeReason: key.revokeReason,
     deleteTime: toTimestamp(key.deleteTimeMs),
@@ -43,6 +44,7 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
       hint: secret.hint,
       createTime: toTimestamp(secret.createTimeMs),
       expireTime: toTimestamp(secret.expireTimeMs),
+      lastUsedTime: toTimestamp(secret.lastUsedTimeMs),
     })),
     etag: formatEtag(key.version),
     createdBy: key.createdBy,
@@ -84,46 +86,18 @@ export function readChange(
   key: Key,
   mask: readonly string[] | undefined,
 ): Partial<KeyAttributes> {
-  const paths = readMask(fields, mask, Object.keys(UPDATABLE), ['limits']);
-  const attributes = paths.map((path) => UPDATABLE[path as keyof typeof UPDATABLE]);
-  return Object.fromEntries(
-    attributes.map((attribute) => [attribute, readAttribute[attribute](fields, key)]),
-  );
-}
-
-/** The paths of an update mask, each one of `known`. */
-export function readMask(
-  fields: Fields,
-  mask: readonly string[] | undefined,
-  known: readonly string[],
-  notYet: readonly string[],
-): readonly string[] {
-  if (mask === undefined || mask.length === 0) {
-    fields.refuse('update_mask', `must name at least one of ${known.join(', ')}`);
-    return [];
-  }
-  if (mask.length > 64) {
-    fields.refuse('update_mask', 'must have at most 64 paths');
-    return [];
-  }
-  mask.forEach((path, index) => {
-    const field = `update_mask.paths[${index}]`;
-    if (notYet.includes(path)) fields.unsupported(field, path);
-    else if (!known.includes(path)) fields.refuse(field, `must be one of ${known.join(', ')}`);
-  });
-  return known.filter((path) => mask.includes(path));
+  return readMasked(fields, key, mask, { updatable: UPDATABLE, notYet: ['limits'], read: readAttribute });
 }
 
 /** How each attribute is read from a message. */
-const readAttribute: { readonly [A in keyof KeyAttributes]: (fields: Fields, key: Key) => KeyAttributes[A] } =
-  {
-    displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: DISPLAY_NAME_MAX }),
-    ownerId: (fields, key) => fields.text('key.owner_id', key.ownerId, { max: OWNER_ID_MAX }),
-    policyIds: (fields, key) => fields.ids('key.policy_ids', 'policy', key.policyIds, POLICIES_MAX),
-    scopes: (fields, key) => readRule.scopes(fields, 'key', key),
-    resourceAccess: (fields, key) => readRule.resourceAccess(fields, 'key', key),
-    restrictions: (fields, key) => readRule.restrictions(fields, 'key', key),
-    metadata: (fields, key) => readRule.metadata(fields, 'key', key),
-    tags: (fields, key) => readRule.tags(fields, 'key', key),
-    expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,
-  };
+const readAttribute: AttributeReaders<Key, KeyAttributes> = {
+  displayName: (fields, key) => fields.text('key.display_name', key.displayName, { max: DISPLAY_NAME_MAX }),
+  ownerId: (fields, key) => fields.text('key.owner_id', key.ownerId, { max: OWNER_ID_MAX }),
+  policyIds: (fields, key) => fields.ids('key.policy_ids', 'policy', key.policyIds, POLICIES_MAX),
+  scopes: (fields, key) => readRule.scopes(fields, 'key', key),
+  resourceAccess: (fields, key) => readRule.resourceAccess(fields, 'key', key),
+  restrictions: (fields, key) => readRule.restrictions(fields, 'key', key),
+  metadata: (fields, key) => readRule.metadata(fields, 'key', key),
+  tags: (fields, key) => readRule.tags(fields, 'key', key),
+  expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,
+};

@@ -1,4 +1,5 @@
 import type { KeyState as State } from '../../../core/key.ts';
+import { SCOPE_LENGTH_MAX } from '../../../core/patterns/scopes.ts';
 import { KeyState } from '../../../proto/gen/latchkey/v1/key.ts';
 import {
   AccessType,
@@ -10,7 +11,7 @@ import type { ListKeysRequest } from '../../lifecycle/list-keys.ts';
 import type { KeyChoice } from '../../lifecycle/ports.ts';
 import type { Fields } from './fields.ts';
 import { OWNER_ID_MAX } from './key.ts';
-import { API_NAME_MAX, RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './rules.ts';
+import { API_NAME_MAX, RESOURCE_ID_MAX, TAG_MAX } from './rules.ts';
 
 export const PAGE_TOKEN_MAX = 4096;
 
@@ -46,7 +47,6 @@ function readFilter(fields: Fields, filter: ListKeysFilter | undefined): ListKey
     value === undefined || value === '' ? undefined : fields.text(`filter.${name}`, value, { max });
 
   if (filter !== undefined) {
-    if (filter.lastUsedBefore !== undefined) fields.unsupported('filter.last_used_before');
     if (filter.states.length > 8) fields.refuse('filter.states', 'must have at most 8 entries');
     if (!ACCESS_TYPES.has(filter.accessType)) fields.refuse('filter.access_type', 'is not an access type');
   }
@@ -65,10 +65,11 @@ function readFilter(fields: Fields, filter: ListKeysFilter | undefined): ListKey
         ? undefined
         : fields.policyId('filter.policy_id', filter.policyId),
     tag: optional('tag', filter?.tag, TAG_MAX),
-    scope: optional('scope', filter?.scope, SCOPE_MAX),
+    scope: optional('scope', filter?.scope, SCOPE_LENGTH_MAX),
     api: optional('api', filter?.api, API_NAME_MAX),
     search: optional('search', filter?.search, 128),
     expiresBeforeMs: fields.time('filter.expires_before', filter?.expiresBefore),
+    lastUsedBeforeMs: fields.time('filter.last_used_before', filter?.lastUsedBefore),
     createdAfterMs: fields.time('filter.created_after', filter?.createdAfter),
     showDeleted: filter?.showDeleted ?? false,
   };

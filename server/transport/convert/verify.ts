@@ -1,7 +1,7 @@
 import { invalidFields, unsupportedFields, type Fault, type FieldViolation } from '../../../core/fault.ts';
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
-import { SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
+import { SCOPE_LENGTH_MAX, SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
 import { parseScopeQuery, type ScopeQueryResult } from '../../../core/patterns/scope-query.ts';
 import { formatRevision, isSameRevision, parseRevision, type Revision } from '../../../core/revision.ts';
 import type { Snapshot } from '../../../core/snapshot.ts';
@@ -16,7 +16,7 @@ import {
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Outcome, Verification } from '../../verification/verifier.ts';
 import { holdsToken, isLongerThan } from './fields.ts';
-import { RESOURCE_ID_MAX, SCOPE_MAX, TAG_MAX } from './rules.ts';
+import { RESOURCE_ID_MAX, TAG_MAX } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
 /**
@@ -68,7 +68,8 @@ function findViolations(
   if (scopes.length > 64) refuse('scopes', `must have at most 64 entries, has ${scopes.length}`);
   for (let index = 0; index < scopes.length && index < 64; index += 1) {
     const scope = scopes[index] ?? '';
-    if (scope.length > SCOPE_MAX) refuse(`scopes[${index}]`, `must have at most ${SCOPE_MAX} characters`);
+    if (scope.length > SCOPE_LENGTH_MAX)
+      refuse(`scopes[${index}]`, `must have at most ${SCOPE_LENGTH_MAX} characters`);
     else if (!SCOPE_PATTERN.test(scope)) refuse(`scopes[${index}]`, 'must be made of A-Z a-z 0-9 _ - . / :');
     // What a key lacks is told back.
     else if (holdsToken(scope)) refuse(`scopes[${index}]`, 'must not hold a token');
@@ -145,7 +146,7 @@ const validResponses = new WeakMap<
 
 /** One object for as long as what it tells is the same: whoever encodes it may do so once. Not to be changed. */
 export function toVerifyResponse(
-  { verdict, snapshot, missingScopes, clientRefusal }: Outcome,
+  { verdict, snapshot, missingScopes, clientRefusal }: Omit<Outcome, 'secret'>,
   revision: Revision,
 ): Readonly<VerifyResponse> {
   const remembering = verdict === 'VALID' ? snapshot : undefined;

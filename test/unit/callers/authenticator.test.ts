@@ -21,9 +21,10 @@ function rootKey(change: Partial<KeyRecord> = {}): { readonly key: KeyRecord; re
   });
 }
 
-function authenticatorOver(keys: readonly KeyRecord[], warm = true): Authenticator {
+function authenticatorOver(keys: readonly KeyRecord[], warm = true, noted: string[] = []): Authenticator {
   return createAuthenticator({
     verifier: createVerifier({ snapshots: snapshotWorld(keys, { warm }), nowMs: () => NOW_MS }),
+    uses: { note: (_snapshot, secret) => void noted.push(secret.id) },
   });
 }
 
@@ -129,6 +130,17 @@ describe('a root key', () => {
     expect(caller.reaches('ks_b')).toBe(false);
   });
 
+  test('is used by a call that comes with it, and by no other', () => {
+    const confined = rootKey({ resourceAccess: { type: 'LISTED', ids: ['ks_a'] } });
+    const disabled = rootKey({ switch: 'DISABLED' });
+    const noted: string[] = [];
+    const authenticator = authenticatorOver([key, confined.key, disabled.key], true, noted);
+    authenticator.tryAuthenticate(`Bearer ${token}`);
+    authenticator.tryAuthenticate(`Bearer ${confined.token}`);
+    expect(() => authenticator.tryAuthenticate(`Bearer ${disabled.token}`)).toThrow(Fault);
+    expect(noted).toEqual([key, confined.key].map(({ secrets }) => secrets[0]?.id));
+  });
+
   test('is valid until its expiry', async () => {
     const expiring = rootKey({ expireTimeMs: NOW_MS + 1 });
     expect(await callerWith([expiring.key], `Bearer ${expiring.token}`)).toMatchObject({
@@ -198,6 +210,7 @@ describe('a caller who was known', () => {
         snapshots: memoryOnly(recall),
         nowMs: () => world.now,
       }),
+      uses: { note: () => {} },
     });
     return Object.assign(world, {
       ask(): Caller | Fault | undefined {

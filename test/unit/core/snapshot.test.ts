@@ -10,7 +10,8 @@ describe('a snapshot', () => {
     expect(snapshot.key).toBe(key);
     expect(snapshot.switch).toBe('DISABLED');
     expect(snapshot.expireTimeMs).toBe(5000);
-    expect(snapshot.secrets).toEqual([{ digest: digestToken(token), expireTimeMs: Infinity }]);
+    const id = key.secrets[0]?.id;
+    expect(snapshot.secrets).toEqual([{ id, digest: digestToken(token), expireTimeMs: Infinity }]);
     expect(snapshot.secrets[0]?.digest).toHaveLength(32);
   });
 
@@ -28,10 +29,11 @@ describe('a snapshot', () => {
   test('keeps every secret of a rotated key, in order', () => {
     const { key, token } = issueKey();
     const older = newToken('acme', key.id);
-    const snapshot = compileSnapshot({ ...key, secrets: [secretOf(token), secretOf(older, 7000)] });
+    const secrets = [secretOf(token), secretOf(older, 7000)];
+    const snapshot = compileSnapshot({ ...key, secrets });
     expect(snapshot.secrets).toEqual([
-      { digest: digestToken(token), expireTimeMs: Infinity },
-      { digest: digestToken(older), expireTimeMs: 7000 },
+      { id: secrets[0]?.id, digest: digestToken(token), expireTimeMs: Infinity },
+      { id: secrets[1]?.id, digest: digestToken(older), expireTimeMs: 7000 },
     ]);
   });
 

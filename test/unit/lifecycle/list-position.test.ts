@@ -4,7 +4,7 @@ import { compileSnapshot } from '../../../core/snapshot.ts';
 import { callerOf } from '../../../server/callers/caller.ts';
 import { listKeys, type ListKeysRequest } from '../../../server/lifecycle/list-keys.ts';
 import { listKeyspaces } from '../../../server/lifecycle/keyspaces.ts';
-import type { KeyPage, Repositories } from '../../../server/lifecycle/ports.ts';
+import { EVERY_KEY, type KeyPage, type Repositories } from '../../../server/lifecycle/ports.ts';
 import { issueKey } from '../support/issue-key.ts';
 
 const NOW_MS = Date.UTC(2025, 5, 1);
@@ -25,21 +25,7 @@ function request(change: Partial<ListKeysRequest> = {}): ListKeysRequest {
     caller: callerOf(compileSnapshot(issueKey({ scopes: ['keys:read'] }).key)),
     pageSize: 2,
     pageToken: '',
-    filter: {
-      keyspaceId: undefined,
-      states: [],
-      accessType: undefined,
-      resource: undefined,
-      ownerId: undefined,
-      policyId: undefined,
-      tag: undefined,
-      scope: undefined,
-      api: undefined,
-      search: undefined,
-      expiresBeforeMs: undefined,
-      createdAfterMs: undefined,
-      showDeleted: false,
-    },
+    filter: { ...EVERY_KEY, keyspaceId: undefined },
     newestFirst: true,
     nowMs: NOW_MS,
     ...change,

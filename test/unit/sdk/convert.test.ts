@@ -179,6 +179,7 @@ describe('a key', () => {
       expireTime: TIME,
       revokeTime: TIME,
       revokeReason: 'leaked',
+      lastUsedTime: TIME,
       secrets: [{ id: 'sec_1', hint: 'abcd', createTime: TIME }],
       createdBy: 'system',
     });
@@ -202,7 +203,8 @@ describe('a key', () => {
       revokeReason: 'leaked',
       deleteTime: null,
       purgeTime: null,
-      secrets: [{ id: 'sec_1', hint: 'abcd', createTime: TIME, expireTime: null }],
+      lastUsedTime: TIME,
+      secrets: [{ id: 'sec_1', hint: 'abcd', createTime: TIME, expireTime: null, lastUsedTime: null }],
       etag: '1',
       createdBy: 'system',
     });
@@ -277,6 +279,7 @@ describe('a key', () => {
       api: 'a',
       search: 'q',
       expiresBefore: TIME,
+      lastUsedBefore: TIME,
       createdAfter: TIME,
       showDeleted: true,
     });
@@ -294,7 +297,7 @@ describe('a key', () => {
       expiresBefore: TIME,
       createdAfter: TIME,
       showDeleted: true,
-      lastUsedBefore: undefined,
+      lastUsedBefore: TIME,
     });
   });
 });

@@ -18,6 +18,7 @@ export function secretOf(token: string, expireTimeMs: number | null = null): Sec
     imported: false,
     createTimeMs: CREATE_TIME_MS,
     expireTimeMs,
+    lastUsedTimeMs: null,
   };
 }
 
@@ -49,6 +50,7 @@ export function issueKey(change: Partial<KeyRecord> = {}): {
     revokeReason: '',
     deleteTimeMs: null,
     purgeTimeMs: null,
+    lastUsedTimeMs: null,
     secrets: [secretOf(token)],
     version: 1,
     createdBy: 'system',

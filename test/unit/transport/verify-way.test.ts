@@ -23,13 +23,15 @@ function callerReaching(...ids: string[]): Caller {
 
 function wayOver(snapshots: SnapshotSource) {
   const counted: Verdict[] = [];
+  const noted: (readonly [keyId: string, secretId: string])[] = [];
   const head = { shard: 0, seq: 7 };
   const way = createVerifyWay({
     verifier: createVerifier({ snapshots, nowMs: () => 1 }),
     coherence: { revision: () => ({ ...head }) },
     metrics: { countVerdict: (verdict) => void counted.push(verdict) },
+    uses: { note: (snapshot, secret) => void noted.push([snapshot.key.id, secret.id]) },
   });
-  return { way, counted, head };
+  return { way, counted, noted, head };
 }
 
 const request = (change: Parameters<typeof VerifyRequest.fromPartial>[0] = {}): VerifyRequest =>
@@ -71,6 +73,30 @@ describe('an answer', () => {
       },
     });
     expect((await way.answer(request(), callerReaching(KEYSPACE_ID))).revision).toBe('0.7');
+  });
+});
+
+describe('a use', () => {
+  const secretId = key.secrets[0]?.id;
+  const caller = callerReaching(KEYSPACE_ID);
+
+  test('is noted of what is valid, from memory and from the database', async () => {
+    const warm = wayOver(snapshotWorld([key], { warm: true }));
+    const cold = wayOver(snapshotWorld([key], { warm: false }));
+    warm.way.tryAnswer(request(), caller);
+    await cold.way.answer(request(), caller);
+    expect([warm.noted, cold.noted]).toEqual([[[key.id, secretId]], [[key.id, secretId]]]);
+  });
+
+  test.each<[string, VerifyRequest, typeof key]>([
+    ['a look', request({ checkOnly: true }), key],
+    ['a token that is none', request({ token: 'acme_x' }), key],
+    ['a key that is disabled', request(), { ...key, switch: 'DISABLED' }],
+    ['a scope that is missing', request({ scopes: ['orders:read'] }), { ...key, scopes: [] }],
+  ])('is not noted of %s', (_what, asked, stored) => {
+    const { way, noted } = wayOver(snapshotWorld([stored], { warm: true }));
+    expect(way.tryAnswer(asked, caller)).toBeDefined();
+    expect(noted).toEqual([]);
   });
 });
 

@@ -115,8 +115,9 @@ export interface Key {
     | Date
     | undefined;
   /**
-   * When it last passed a verification, to the minute. Output only. Not yet
-   * supported: absent.
+   * When it was last found valid by a verification that was not `check_only`
+   * (or, a root key, when a call came with it); exact to a minute, and told
+   * within some ten seconds. Absent: never. Output only.
    */
   lastUsedTime:
     | Date
@@ -168,7 +169,11 @@ export interface Secret {
     | Date
     | undefined;
   /** When it stops working. Absent: with the key. */
-  expireTime: Date | undefined;
+  expireTime:
+    | Date
+    | undefined;
+  /** See Key.last_used_time. */
+  lastUsedTime: Date | undefined;
 }
 
 /** ResourceAccess says which resources a key may be used for. */
@@ -215,7 +220,7 @@ export interface Restrictions {
    * maybe a scheme, a port and a path (`https://*.example.com/shop/*`); without
    * a path, any. `*.example.com` does not stand for `example.com`. Browsers send
    * other sites the origin only, unless told otherwise. At most 256 of at most
-   * 512 characters.
+   * 512 characters, with at most 16 wildcards in the path.
    */
   allowedReferrers: string[];
   /** Android apps. At most 64. */
@@ -735,7 +740,7 @@ export const Key_MetadataEntry: MessageFns<Key_MetadataEntry> = {
 };
 
 function createBaseSecret(): Secret {
-  return { id: "", hint: "", createTime: undefined, expireTime: undefined };
+  return { id: "", hint: "", createTime: undefined, expireTime: undefined, lastUsedTime: undefined };
 }
 
 export const Secret: MessageFns<Secret> = {
@@ -751,6 +756,9 @@ export const Secret: MessageFns<Secret> = {
     }
     if (message.expireTime !== undefined) {
       Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(34).fork()).join();
+    }
+    if (message.lastUsedTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastUsedTime), writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -800,6 +808,14 @@ export const Secret: MessageFns<Secret> = {
             message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.lastUsedTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -821,6 +837,7 @@ export const Secret: MessageFns<Secret> = {
     message.hint = object.hint ?? "";
     message.createTime = object.createTime ?? undefined;
     message.expireTime = object.expireTime ?? undefined;
+    message.lastUsedTime = object.lastUsedTime ?? undefined;
     return message;
   },
 };

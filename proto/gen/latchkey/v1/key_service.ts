@@ -176,16 +176,18 @@ export interface ListKeysFilter {
    */
   api: string;
   /**
-   * Keys whose display name, owner id or key id contains this text, in any
-   * case (of letters beyond a-z, as the locale of the database folds them). It
-   * reads every key that the other fields leave. At most 128 characters.
+   * Keys whose display name, owner id or key id contains this text, in upper
+   * or lower case. At most 128 characters.
    */
   search: string;
   /** Keys that expire before this time. */
   expiresBefore:
     | Date
     | undefined;
-  /** Keys that were not used since this time. Not yet supported: refused. */
+  /**
+   * Keys that were not used since this time, by `last_used_time`. One that was
+   * never used counts as used when it was made.
+   */
   lastUsedBefore:
     | Date
     | undefined;

@@ -244,7 +244,7 @@ const list: Table = {
     ...texts('filter.api', 128),
     ...texts('filter.search', 128),
     ...times('filter.expires_before'),
-    notYet('filter.last_used_before', { seconds: 1n, nanos: 0 }),
+    ...times('filter.last_used_before'),
     ...times('filter.created_after'),
     allBad(
       {
