@@ -52,12 +52,14 @@ describe('a new key', () => {
       revokeReason: '',
       deleteTime: null,
       purgeTime: null,
+      lastUsedTime: null,
       secrets: [
         {
           id: expect.stringMatching(/^sec_[0-9A-Za-z]{16}$/),
           hint: token.slice(-4),
           createTime: at(0),
           expireTime: null,
+          lastUsedTime: null,
         },
       ],
       etag: expect.stringMatching(/^.{1,64}$/),
