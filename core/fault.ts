@@ -43,6 +43,10 @@ export const FAULT_CODES = {
   KEY_REVOKED: 'FAILED_PRECONDITION',
   /** A deleted key must be undeleted before it can be changed. */
   KEY_DELETED: 'FAILED_PRECONDITION',
+  /** A second rotation with an overlap, before the first is over. */
+  ROTATION_UNDER_WAY: 'FAILED_PRECONDITION',
+  /** There is no rotation to cancel. */
+  NO_ROTATION: 'FAILED_PRECONDITION',
   KEYSPACE_IN_USE: 'FAILED_PRECONDITION',
   POLICY_IN_USE: 'FAILED_PRECONDITION',
   OWNER_IN_USE: 'FAILED_PRECONDITION',

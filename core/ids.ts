@@ -3,7 +3,14 @@ import { randomBase62, type RandomBytes } from './base62.ts';
 /** Characters of the random part of an id: 16 base62, 95 bits. */
 export const ID_LENGTH = 16;
 
-const PREFIXES = { key: 'key_', keyspace: 'ks_', policy: 'pol_', secret: 'sec_', event: 'evt_' } as const;
+const PREFIXES = {
+  key: 'key_',
+  keyspace: 'ks_',
+  policy: 'pol_',
+  secret: 'sec_',
+  event: 'evt_',
+  replica: 'rep_',
+} as const;
 
 /** What an id can belong to. */
 export type IdKind = keyof typeof PREFIXES;

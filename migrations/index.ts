@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import * as initial from './0001-initial.ts';
 import * as rules from './0002-rules.ts';
 import * as searchAndUses from './0003-search-and-uses.ts';
+import * as changeLog from './0004-change-log.ts';
 
 /** A step of the schema. Once released it is never changed; the next step mends it. */
 export interface Migration {
@@ -17,4 +18,5 @@ export const MIGRATIONS: readonly (readonly [name: string, migration: Migration]
   ['0001-initial', initial],
   ['0002-rules', rules],
   ['0003-search-and-uses', searchAndUses],
+  ['0004-change-log', changeLog],
 ];

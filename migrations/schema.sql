@@ -25,8 +25,20 @@ CREATE INDEX audit_events_by_target ON public.audit_events USING btree (target_i
 CREATE TABLE change_head (
   shard integer NOT NULL,
   seq bigint NOT NULL,
+  epoch text NOT NULL DEFAULT md5(((random())::text || (clock_timestamp())::text)),
   CONSTRAINT change_head_pkey PRIMARY KEY (shard)
 );
+
+CREATE TABLE change_log (
+  shard integer NOT NULL,
+  seq bigint NOT NULL,
+  kind text NOT NULL,
+  id text NOT NULL,
+  wait boolean NOT NULL,
+  time timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT change_log_pkey PRIMARY KEY (shard, seq)
+);
+CREATE INDEX change_log_by_time ON public.change_log USING btree ("time");
 
 CREATE TABLE idempotency_records (
   id_hash bytea NOT NULL,
@@ -141,6 +153,15 @@ CREATE TABLE policies (
   CONSTRAINT policies_access_type_check CHECK ((access_type = ANY (ARRAY['ALL'::text, 'LISTED'::text])))
 );
 CREATE UNIQUE INDEX policies_by_display_name ON public.policies USING btree (keyspace_id, display_name COLLATE "C");
+
+CREATE TABLE replicas (
+  id text NOT NULL,
+  version text NOT NULL,
+  start_time timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  applied_seq bigint NOT NULL,
+  lease_until timestamp with time zone NOT NULL,
+  CONSTRAINT replicas_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE secret_uses (
   secret_id text NOT NULL,

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { newId } from '../core/ids.ts';
 import { MIGRATIONS } from '../migrations/index.ts';
 import { createAuthenticator } from './callers/authenticator.ts';
 import type { Coherence } from './coherence/coherence.ts';
-import { createHeadWatch } from './coherence/head-watch.ts';
+import { createAwaitReplicas } from './coherence/await-replicas.ts';
 import { createInProcessCoherence } from './coherence/in-process.ts';
+import { createLogWatch } from './coherence/log-watch.ts';
+import type { ReplicaList } from './coherence/replica-list.ts';
 import type { Address, Config } from './config.ts';
 import { ensureRootKey } from './lifecycle/ensure-root-key.ts';
 import { createMutate } from './lifecycle/mutation.ts';
@@ -25,6 +28,9 @@ import { createHttpEndpoints } from './transport/http.ts';
 import { createTransport, type TlsFiles } from './transport/server.ts';
 import { createUseRecorder } from './usage/use-recorder.ts';
 import { createVerifier } from './verification/verifier.ts';
+
+/** Told to operators, so that they see which replicas of an upgrade are done. */
+export const VERSION = '0.1.0';
 
 /** How often what is over is removed and the database looked after, ms. */
 const UPKEEP_INTERVAL_MS = 3_600_000;
@@ -75,7 +81,8 @@ export async function startApp(options: {
 
     // Told before anything is made: a first start on a busy port must not use up the showing of the root token.
     await requireFree(config.LATCHKEY_LISTEN);
-    const engine = await openEngine(config, logger);
+    const replicaId = newId('replica');
+    const engine = await openEngine(config, logger, replicaId);
     closers.push(() => engine.close());
     await waitForDatabase(engine.knex, {
       timeoutMs: config.LATCHKEY_STARTUP_TIMEOUT_MS,
@@ -86,7 +93,7 @@ export async function startApp(options: {
     const migrated = config.LATCHKEY_MIGRATE
       ? await engine.unhurried((knex) => migrate(knex, MIGRATIONS))
       : [];
-    const store = createStore(engine.knex);
+    const store = createStore(engine.knex, engine.loadKnex);
 
     const snapshots = createSnapshotCache({
       read: (ref) => store.readLiveKey(ref),
@@ -94,9 +101,9 @@ export async function startApp(options: {
       freshness: { isFresh: () => coherence.isFresh(), covers: (revision) => coherence.covers(revision) },
       monotonicMs: clock.monotonicMs,
       maxBytes: config.LATCHKEY_CACHE_BYTES,
-      joinMaxMs: config.LATCHKEY_MAX_STALENESS_MS,
+      stuckMs: config.LATCHKEY_MAX_STALENESS_MS,
     });
-    const coherence = await startCoherence({ config, engine, store, snapshots, clock, logger });
+    const coherence = await startCoherence({ config, engine, store, snapshots, clock, logger, replicaId });
     closers.push(() => coherence.stop());
 
     const verifier = createVerifier({ snapshots, nowMs: clock.nowMs });
@@ -120,6 +127,7 @@ export async function startApp(options: {
       store,
       mutate,
       coherence,
+      replicas: createReplicaList({ engine, store, replicaId, startTimeMs: clock.nowMs() }),
       clock,
       metrics,
       logger,
@@ -162,13 +170,19 @@ export async function startApp(options: {
 }
 
 /** Opens the configured database. Does not wait for it. */
-export async function openEngine(config: Config, logger: Logger): Promise<Engine> {
+export async function openEngine(
+  config: Config,
+  logger: Logger,
+  replicaId = newId('replica'),
+): Promise<Engine> {
   const acquireTimeoutMs = config.LATCHKEY_DATABASE_ACQUIRE_TIMEOUT_MS;
   if (config.DATABASE_URL === undefined)
     return openEmbedded({ dataDir: config.LATCHKEY_DATA_DIR, acquireTimeoutMs, logger });
   return openPostgres({
     url: config.DATABASE_URL,
     poolSize: config.LATCHKEY_DATABASE_POOL_SIZE,
+    loadPoolSize: config.LATCHKEY_DATABASE_LOAD_POOL_SIZE,
+    replica: { id: replicaId, version: VERSION },
     connectTimeoutMs: config.LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS,
     acquireTimeoutMs,
     statementTimeoutMs: config.LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS,
@@ -198,21 +212,71 @@ async function startCoherence(options: {
   readonly snapshots: SnapshotCache;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly replicaId: string;
 }): Promise<Coherence> {
-  const { config, engine, store, snapshots, clock, logger } = options;
-  if (engine.headReader === undefined) {
+  const { config, engine, store, snapshots, clock, logger, replicaId } = options;
+  const { log } = engine;
+  if (log === undefined) {
     return createInProcessCoherence({ memory: snapshots, head: await store.changes.head() });
   }
-  const watch = createHeadWatch({
+  const leaseMs = config.LATCHKEY_MAX_STALENESS_MS;
+  const watch = createLogWatch({
     memory: snapshots,
-    reader: engine.headReader,
+    reader: log.reader,
+    awaitReplicas: createAwaitReplicas({
+      replicaId,
+      read: () => store.readReplicas(),
+      hint: coalesced(() => log.hint()),
+      clock,
+      leaseMs,
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    }),
     clock,
     logger,
     pollMs: config.LATCHKEY_POLL_MS,
-    maxStalenessMs: config.LATCHKEY_MAX_STALENESS_MS,
+    leaseMs,
   });
   await watch.start();
   return watch;
+}
+
+function createReplicaList(options: {
+  readonly engine: Engine;
+  readonly store: KnexStore;
+  readonly replicaId: string;
+  readonly startTimeMs: number;
+}): ReplicaList {
+  const { engine, store, replicaId, startTimeMs } = options;
+  const alone = { id: replicaId, version: VERSION, startTimeMs, lag: 0, leaseLeftMs: null, self: true };
+  return {
+    async read() {
+      const head = await store.changes.head();
+      if (engine.log === undefined) return { head, replicas: [alone] };
+      const replicas = await store.readReplicas();
+      return {
+        head,
+        replicas: replicas.map(({ appliedSeq, leaseEndedMs, ...replica }) => ({
+          ...replica,
+          lag: Math.max(0, head.seq - appliedSeq),
+          leaseLeftMs: -Math.round(leaseEndedMs),
+          self: replica.id === replicaId,
+        })),
+      };
+    },
+  };
+}
+
+/** Runs once for all calls that come while it is about to run; what goes wrong is nobody's business. */
+function coalesced(run: () => Promise<void>): () => void {
+  let pending = false;
+  return () => {
+    if (pending) return;
+    pending = true;
+    setImmediate(() => {
+      pending = false;
+      run().catch(() => {});
+    });
+  };
 }
 
 function startUpkeep(options: {
@@ -224,8 +288,8 @@ function startUpkeep(options: {
   const { engine, store, clock, logger } = options;
   async function run(maintain: () => Promise<void>): Promise<void> {
     try {
-      const { keys, answers } = await purge(store, clock.nowMs());
-      if (keys + answers > 0) logger.info({ keys, answers }, 'upkeep.purged');
+      const purged = await purge(store, clock.nowMs());
+      if (purged.keys + purged.answers > 0) logger.info(purged, 'upkeep.purged');
       await maintain();
     } catch (error) {
       logger.warn({ err: error }, 'upkeep.failed');

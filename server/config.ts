@@ -116,17 +116,22 @@ export const SETTINGS = {
   LATCHKEY_MAX_STALENESS_MS: setting(
     integer(200, 60_000),
     '2000',
-    'On Postgres: how long keys in memory are answered for after the database was last heard of, ms. It bounds how late a change made by another replica takes effect, and how long an outage goes unnoticed.',
+    'On Postgres: how long keys in memory are answered for after the database was last heard of (the lease), ms. It bounds how late a change takes effect on a replica that is cut off, and how long an outage goes unnoticed.',
   ),
   LATCHKEY_POLL_MS: setting(
     integer(20, 10_000),
     '200',
-    'On Postgres: time between two looks for changes made by other replicas, ms.',
+    'On Postgres: time between two looks for changes made by other replicas, ms. A change that takes access away is looked for at once.',
   ),
   LATCHKEY_DATABASE_POOL_SIZE: setting(
     integer(1, 1000),
     '10',
-    'On Postgres: the most connections, and one more for the poll.',
+    'On Postgres: the most connections for management, besides those for reading keys and one for the poll.',
+  ),
+  LATCHKEY_DATABASE_LOAD_POOL_SIZE: setting(
+    integer(1, 1000),
+    '4',
+    'On Postgres: the most connections for reading keys that are not in memory, besides those of the pool; it bounds what a flood of unknown keys can ask of the database.',
   ),
   LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: setting(
     integer(10, 60_000),

@@ -4,6 +4,7 @@ import { createKeys, type Keys } from './keys.ts';
 import { createKeyspaces, type Keyspaces } from './keyspaces.ts';
 import { createOwners, type Owners } from './owners.ts';
 import { createPolicies, type Policies } from './policies.ts';
+import { createReplicas, type Replicas } from './replicas.ts';
 import { resolveOptions, type LatchkeyOptions } from './options.ts';
 import type { CallOptions } from './types/call.ts';
 import { createVerify, type Verify } from './verify.ts';
@@ -18,6 +19,8 @@ export interface Latchkey extends Verify {
   readonly policies: Policies;
   /** What keys belong to. */
   readonly owners: Owners;
+  /** The server processes that share one database. */
+  readonly replicas: Replicas;
   /**
    * Whether the replica at the other end may answer: NOT_SERVING while it has lost its database or shuts down. Needs no
    * scope. Rejected with a LatchkeyError if there is no answer at all.
@@ -43,6 +46,7 @@ export function createLatchkey(options: LatchkeyOptions): Latchkey {
     keyspaces: createKeyspaces(connection),
     policies: createPolicies(connection),
     owners: createOwners(connection),
+    replicas: createReplicas(connection),
     async health(callOptions = {}) {
       const { status } = await connection.call(connection.health.check, {}, callOptions);
       return status === ServingStatus.SERVING ? 'SERVING' : 'NOT_SERVING';

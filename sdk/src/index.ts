@@ -5,6 +5,7 @@ export type { Keys } from './keys.ts';
 export type { Keyspaces } from './keyspaces.ts';
 export type { Owners } from './owners.ts';
 export type { Policies } from './policies.ts';
+export type { Replicas } from './replicas.ts';
 export type { LatchkeyOptions, TlsOptions } from './options.ts';
 export type {
   BatchRevokeOptions,
@@ -13,10 +14,13 @@ export type {
   DeleteOwnerOptions,
   LeakOptions,
   MutationOptions,
+  NarrowOptions,
   PageOptions,
   RevokeOptions,
+  RotateOptions,
   SuspendOptions,
   ValidateOptions,
+  WaitOptions,
 } from './types/call.ts';
 export type { ErrorCode, ErrorReason, LatchkeyErrorInit } from './types/error.ts';
 export type { FieldViolation } from '../../core/fault.ts';
@@ -40,6 +44,7 @@ export type {
   NarrowedKey,
   NewKey,
   RevokedKeys,
+  RotatedKey,
 } from './types/key.ts';
 export type {
   Api,
@@ -76,6 +81,8 @@ export type {
   PolicyPage,
   PolicyQuery,
 } from './types/policy.ts';
+export type { Propagated, Propagation } from './types/propagation.ts';
+export type { Replica, ReplicaList } from './types/replica.ts';
 export type {
   AndroidApp,
   ApiTarget,

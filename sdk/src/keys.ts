@@ -2,6 +2,7 @@ import type { Key as KeyMessage } from '../../proto/gen/latchkey/v1/key.ts';
 import { KeyView } from '../../proto/gen/latchkey/v1/key_service.ts';
 import type { Connection } from './transport/connection.ts';
 import { defined } from './convert/defined.ts';
+import { fromEffect, fromEffectIfAny } from './convert/effect.ts';
 import { fieldMask } from './convert/field-mask.ts';
 import {
   fromImportResult,
@@ -14,18 +15,20 @@ import {
   toNewKey,
 } from './convert/key.ts';
 import { fromEffectiveRules } from './convert/rules.ts';
-import { effectiveTime, requiredTime } from './convert/times.ts';
+import { toDuration } from './convert/times.ts';
 import { unexpectedResponse } from './errors.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
-import { newRequest, target } from './transport/requests.ts';
+import { narrowedTarget, newNarrowingRequest, newRequest, target } from './transport/requests.ts';
 import type {
   BatchRevokeOptions,
   CallOptions,
   ChangeOptions,
   LeakOptions,
   MutationOptions,
+  NarrowOptions,
   PageOptions,
   RevokeOptions,
+  RotateOptions,
 } from './types/call.ts';
 import type {
   ChangedKey,
@@ -42,6 +45,7 @@ import type {
   NarrowedKey,
   NewKey,
   RevokedKeys,
+  RotatedKey,
 } from './types/key.ts';
 
 /**
@@ -67,11 +71,27 @@ export interface Keys {
    */
   listAll(query?: KeyQuery, options?: CallOptions): AsyncIterableIterator<Key>;
   /** Changes the properties that `change` has. Scope `keys:write`. */
-  update(id: string, change: KeyChange, options?: ChangeOptions): Promise<NarrowedKey>;
+  update(id: string, change: KeyChange, options?: NarrowOptions): Promise<NarrowedKey>;
   /** Switches a disabled key on again. Scope `keys:write`. */
   enable(id: string, options?: ChangeOptions): Promise<ChangedKey>;
   /** Switches a key off until `enable`. Scope `keys:write` or `keys:revoke`. */
-  disable(id: string, options?: ChangeOptions): Promise<NarrowedKey>;
+  disable(id: string, options?: NarrowOptions): Promise<NarrowedKey>;
+  /**
+   * Gives a key a new secret and returns the token with it, which is shown only here; for `overlapMs` the old one passes
+   * too. The key keeps its id and its rules; an imported one gets a token of Latchkey's own. Scope `keys:write`.
+   * FAILED_PRECONDITION, reason ROTATION_UNDER_WAY, with an overlap while the last one's is not over.
+   *
+   * Other replicas know the new secret within milliseconds if the old one ended, else within the server's
+   * `LATCHKEY_POLL_MS` (0.2 s). Who must not wait verifies with `minRevision`.
+   */
+  rotate(id: string, options?: RotateOptions): Promise<RotatedKey>;
+  /** Ends the old secret of a rotation now, before its overlap is over. Scope `keys:write`. */
+  completeRotation(id: string, options?: NarrowOptions): Promise<NarrowedKey>;
+  /**
+   * Ends the new secret of a rotation now; the old one goes on without an end. Scope `keys:write`. FAILED_PRECONDITION,
+   * reason NO_ROTATION, if there is no rotation or its overlap is over.
+   */
+  cancelRotation(id: string, options?: NarrowOptions): Promise<NarrowedKey>;
   /** Ends a key for good. Scope `keys:revoke`. */
   revoke(id: string, options?: RevokeOptions): Promise<NarrowedKey>;
   /**
@@ -90,7 +110,7 @@ export interface Keys {
    */
   reportLeaked(token: string, options?: LeakOptions): Promise<NarrowedKey>;
   /** Deletes a key. It can be undeleted for 30 days; then it is purged. Scope `keys:write`. */
-  delete(id: string, options?: ChangeOptions): Promise<NarrowedKey>;
+  delete(id: string, options?: NarrowOptions): Promise<NarrowedKey>;
   /** Brings a deleted key back, in the state that it had. Scope `keys:write`. */
   undelete(id: string, options?: ChangeOptions): Promise<ChangedKey>;
   /** Finds the key of a token, or of what may be known of one in public. Scope `keys:read`. */
@@ -144,7 +164,7 @@ export function createKeys({ keys, call }: Connection): Keys {
       const request = {
         key: toChangedKey(id, change, options.etag),
         updateMask: fieldMask(change, KEY_PATHS),
-        ...newRequest(options),
+        ...newNarrowingRequest(options),
       };
       return toNarrowed(await call(keys.updateKey, request, options));
     },
@@ -154,12 +174,27 @@ export function createKeys({ keys, call }: Connection): Keys {
     },
 
     async disable(id, options = {}) {
-      return toNarrowed(await call(keys.disableKey, target(id, options), options));
+      return toNarrowed(await call(keys.disableKey, narrowedTarget(id, options), options));
+    },
+
+    async rotate(id, options = {}) {
+      const overlap = toDuration('overlap', options.overlapMs);
+      const request = { ...narrowedTarget(id, options), ...defined({ overlap }) };
+      const answer = await call(keys.rotateKey, request, options);
+      return { ...toNarrowed(answer), token: answer.token };
+    },
+
+    async completeRotation(id, options = {}) {
+      return toNarrowed(await call(keys.completeRotation, narrowedTarget(id, options), options));
+    },
+
+    async cancelRotation(id, options = {}) {
+      return toNarrowed(await call(keys.cancelRotation, narrowedTarget(id, options), options));
     },
 
     async revoke(id, options = {}) {
       const { reason, note } = options;
-      const request = { ...target(id, options), ...defined({ reason, note }) };
+      const request = { ...narrowedTarget(id, options), ...defined({ reason, note }) };
       return toNarrowed(await call(keys.revokeKey, request, options));
     },
 
@@ -168,11 +203,11 @@ export function createKeys({ keys, call }: Connection): Keys {
       const request = {
         ...toKeyChoice(choice),
         ...defined({ reason, note, validateOnly }),
-        ...newRequest(options),
+        ...newNarrowingRequest(options),
       };
       const answer = await call(keys.batchRevokeKeys, request, options);
       const { count, sampleIds, revision } = answer;
-      return { count: Number(count), sampleIds, revision, effectiveTime: effectiveTime(answer, options) };
+      return { count: Number(count), sampleIds, revision, ...fromEffectIfAny(answer, options) };
     },
 
     async import(keyspaceId, entries, options = {}) {
@@ -185,12 +220,12 @@ export function createKeys({ keys, call }: Connection): Keys {
     },
 
     async reportLeaked(token, options = {}) {
-      const request = { token, ...defined({ note: options.note }), ...newRequest(options) };
+      const request = { token, ...defined({ note: options.note }), ...newNarrowingRequest(options) };
       return toNarrowed(await call(keys.reportLeakedKey, request, options));
     },
 
     async delete(id, options = {}) {
-      return toNarrowed(await call(keys.deleteKey, target(id, options), options));
+      return toNarrowed(await call(keys.deleteKey, narrowedTarget(id, options), options));
     },
 
     async undelete(id, options = {}) {
@@ -216,6 +251,6 @@ function toChanged({ key, revision }: Answer): ChangedKey {
   return { key: fromKey(key), revision };
 }
 
-function toNarrowed(answer: Answer & { readonly effectiveTime: Date | undefined }): NarrowedKey {
-  return { ...toChanged(answer), effectiveTime: requiredTime('effective_time', answer.effectiveTime) };
+function toNarrowed(answer: Answer & Parameters<typeof fromEffect>[0]): NarrowedKey {
+  return { ...toChanged(answer), ...fromEffect(answer) };
 }

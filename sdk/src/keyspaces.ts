@@ -1,11 +1,17 @@
 import type { Connection } from './transport/connection.ts';
 import { defined } from './convert/defined.ts';
+import { fromEffect } from './convert/effect.ts';
 import { fieldMask } from './convert/field-mask.ts';
 import { fromKeyspace, KEYSPACE_PATHS, toChangedKeyspace, toNewKeyspace } from './convert/keyspace.ts';
-import { requiredTime } from './convert/times.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
-import { newRequest, target } from './transport/requests.ts';
-import type { CallOptions, ChangeOptions, MutationOptions, PageOptions } from './types/call.ts';
+import { newNarrowingRequest, newRequest, target } from './transport/requests.ts';
+import type {
+  CallOptions,
+  ChangeOptions,
+  MutationOptions,
+  NarrowOptions,
+  PageOptions,
+} from './types/call.ts';
 import type {
   ChangedKeyspace,
   Keyspace,
@@ -32,7 +38,7 @@ export interface Keyspaces {
   /** All keyspaces, page by page while you iterate; `deadlineMs` is for each page. Scope `config:read`. */
   listAll(query?: KeyspaceQuery, options?: CallOptions): AsyncIterableIterator<Keyspace>;
   /** Changes the properties that `change` has. Scope `config:write`. */
-  update(id: string, change: KeyspaceChange, options?: ChangeOptions): Promise<NarrowedKeyspace>;
+  update(id: string, change: KeyspaceChange, options?: NarrowOptions): Promise<NarrowedKeyspace>;
   /**
    * Deletes a keyspace that has no keys left, with its policies and owners; keys that were deleted before are purged with
    * it. Scope `config:write`.
@@ -75,13 +81,10 @@ export function createKeyspaces({ keyspaces, call }: Connection): Keyspaces {
       const request = {
         keyspace: toChangedKeyspace(id, change, options.etag),
         updateMask: fieldMask(change, KEYSPACE_PATHS),
-        ...newRequest(options),
+        ...newNarrowingRequest(options),
       };
       const answer = await call(keyspaces.updateKeyspace, request, options);
-      return {
-        ...toChanged(answer),
-        effectiveTime: requiredTime('effective_time', answer.effectiveTime),
-      };
+      return { ...toChanged(answer), ...fromEffect(answer) };
     },
 
     async delete(id, options = {}) {

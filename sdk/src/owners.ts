@@ -1,5 +1,6 @@
 import type { Owner as OwnerMessage } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { defined } from './convert/defined.ts';
+import { fromEffectIfAny } from './convert/effect.ts';
 import { fieldMask } from './convert/field-mask.ts';
 import {
   fromKeyCounts,
@@ -9,10 +10,9 @@ import {
   toChangedOwner,
   toNewOwner,
 } from './convert/owner.ts';
-import { effectiveTime } from './convert/times.ts';
 import type { Connection } from './transport/connection.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
-import { newRequest, target } from './transport/requests.ts';
+import { narrowedTarget, newRequest, target } from './transport/requests.ts';
 import type {
   CallOptions,
   ChangeOptions,
@@ -109,12 +109,16 @@ export function createOwners({ owners, call }: Connection): Owners {
 
     async suspend({ keyspaceId, id }, options = {}) {
       const { reason, note, validateOnly } = options;
-      const request = { keyspaceId, ...target(id, options), ...defined({ reason, note, validateOnly }) };
+      const request = {
+        keyspaceId,
+        ...narrowedTarget(id, options),
+        ...defined({ reason, note, validateOnly }),
+      };
       const answer = await call(owners.suspendOwner, request, options);
       return {
         ...toChanged(answer),
         keys: fromKeyCounts(answer.keys),
-        effectiveTime: effectiveTime(answer, options),
+        ...fromEffectIfAny(answer, options),
       };
     },
 
@@ -126,7 +130,7 @@ export function createOwners({ owners, call }: Connection): Owners {
       const { keysFate, validateOnly } = options;
       const request = {
         keyspaceId,
-        ...target(id, options),
+        ...narrowedTarget(id, options),
         ...defined({
           keysFate: keysFate === undefined ? undefined : KEYS_FATES[keysFate],
           validateOnly,
@@ -137,7 +141,7 @@ export function createOwners({ owners, call }: Connection): Owners {
         keys: fromKeyCounts(answer.keys),
         sampleIds: answer.sampleIds,
         revision: answer.revision,
-        effectiveTime: effectiveTime(answer, options),
+        ...fromEffectIfAny(answer, options),
       };
     },
   };

@@ -1,12 +1,18 @@
 import type { Policy as PolicyMessage } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { defined } from './convert/defined.ts';
+import { fromEffect } from './convert/effect.ts';
 import { fieldMask } from './convert/field-mask.ts';
 import { fromPolicy, POLICY_PATHS, toChangedPolicy, toNewPolicy } from './convert/policy.ts';
-import { requiredTime } from './convert/times.ts';
 import type { Connection } from './transport/connection.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
-import { newRequest, target } from './transport/requests.ts';
-import type { CallOptions, ChangeOptions, MutationOptions, PageOptions } from './types/call.ts';
+import { newNarrowingRequest, newRequest, target } from './transport/requests.ts';
+import type {
+  CallOptions,
+  ChangeOptions,
+  MutationOptions,
+  NarrowOptions,
+  PageOptions,
+} from './types/call.ts';
 import type {
   ChangedPolicy,
   CountedPolicy,
@@ -35,7 +41,7 @@ export interface Policies {
   /** All policies of a keyspace, page by page while you iterate; `deadlineMs` is for each page. Scope `config:read`. */
   listAll(query: PolicyQuery, options?: CallOptions): AsyncIterableIterator<Policy>;
   /** Changes the properties that `change` has, for all keys that refer to the policy. Scope `config:write`. */
-  update(id: string, change: PolicyChange, options?: ChangeOptions): Promise<NarrowedPolicy>;
+  update(id: string, change: PolicyChange, options?: NarrowOptions): Promise<NarrowedPolicy>;
   /**
    * Deletes a policy that no key refers to. Scope `config:write`. FAILED_PRECONDITION, reason POLICY_IN_USE, with the
    * number of keys in `metadata.keys`, if one does.
@@ -78,13 +84,10 @@ export function createPolicies({ policies, call }: Connection): Policies {
       const request = {
         policy: toChangedPolicy(id, change, options.etag),
         updateMask: fieldMask(change, POLICY_PATHS),
-        ...newRequest(options),
+        ...newNarrowingRequest(options),
       };
       const answer = await call(policies.updatePolicy, request, options);
-      return {
-        ...toChanged(answer),
-        effectiveTime: requiredTime('effective_time', answer.effectiveTime),
-      };
+      return { ...toChanged(answer), ...fromEffect(answer) };
     },
 
     async delete(id, options = {}) {

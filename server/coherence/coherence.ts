@@ -9,10 +9,18 @@ export interface Memory {
   clear(): void;
 }
 
+/** How far a change has come. */
+export interface Propagation {
+  /** Replicas that were alive, this one included. */
+  readonly replicas: number;
+  /** Those of them that said that they had applied it. */
+  readonly confirmed: number;
+}
+
 /**
  * What keeps memory true. Mutations tell it what they changed; verification asks it whether memory may answer.
  * Behind this port stands either one process that owns its database (`in-process.ts`) or one of several that share
- * one (`head-watch.ts`).
+ * one (`log-watch.ts`).
  */
 export interface Coherence {
   /** Whether memory may answer now. Called at each verification. */
@@ -21,11 +29,19 @@ export interface Coherence {
   covers(revision: Revision): boolean;
   /** The newest position up to which memory holds every change. */
   revision(): Revision;
+  /** The history that this process follows; it changes where a database was restored or a standby promoted. */
+  epoch(): string | undefined;
   /**
    * Applies what a transaction of this process changed. Called after its end whatever that was: also when the reply
    * to its commit was lost (then without a revision).
+   * @param epoch what `epoch` was before the transaction began: its position may belong to a history that is over
    */
-  publish(changes: readonly Change[], revision: Revision | undefined): void;
+  publish(changes: readonly Change[], revision: Revision | undefined, epoch: string | undefined): void;
+  /**
+   * Waits until no replica can answer from before a change of this process, at most `effectiveDelayMs`. It is effective
+   * when this returns, whatever it returns.
+   */
+  confirm(revision: Revision): Promise<Propagation>;
   /** How long after its commit a change may still be unknown to some replica, ms. */
   readonly effectiveDelayMs: number;
   /** Ends its own work and connection, if it has any. */

@@ -15,10 +15,12 @@ export function createInProcessCoherence(options: {
     isFresh: () => true,
     covers: ({ shard, seq }) => shard === head.shard && seq <= head.seq,
     revision: () => head,
+    epoch: () => undefined,
     publish(changes, revision) {
       for (const change of changes) memory.forget(change);
       if (revision !== undefined && revision.seq > head.seq) head = revision;
     },
+    confirm: async () => ({ replicas: 1, confirmed: 1 }),
     effectiveDelayMs: 0,
     stop: async () => {},
   };

@@ -18,13 +18,14 @@ export function deleteKey(
   const { caller, id, etag } = request;
   return mutate('DeleteKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
-    if (before.deleteTimeMs !== null) return { answer: { key: before } };
+    if (before.deleteTimeMs !== null) return { answer: { key: before }, narrows: true };
     const key = changed(before, { deleteTimeMs: nowMs, purgeTimeMs: nowMs + PURGE_DELAY_MS }, nowMs);
     await tx.keys.update(key);
     return {
       answer: { key },
       audit: { action: 'key.delete', keyspaceId: key.keyspaceId, targetId: id, details: {} },
       changes: [{ kind: 'key', id }],
+      narrows: true,
     };
   });
 }

@@ -71,7 +71,7 @@ export async function ensureRootKey(
         details,
       }),
     );
-    await tx.changes.advance();
+    await tx.changes.advance([{ kind: 'key', id }], { wait: false });
     return token;
   });
 }

@@ -3,7 +3,7 @@ import { Fault } from '../../core/fault.ts';
 import { formatRevision, type Revision } from '../../core/revision.ts';
 import { newAuditEvent, type AuditAction } from '../audit/audit-event.ts';
 import type { Caller } from '../callers/caller.ts';
-import type { Coherence } from '../coherence/coherence.ts';
+import type { Coherence, Propagation } from '../coherence/coherence.ts';
 import type { Clock } from '../telemetry/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ANSWER_LIFETIME_MS, openAnswer, requestDigest, requestIdHash, sealAnswer } from './idempotency.ts';
@@ -14,6 +14,8 @@ export interface MutationRequest {
   readonly caller: Caller;
   /** A UUID, or empty. */
   readonly requestId: string;
+  /** Whether to wait until a change that takes access away is effective everywhere; by default it does. */
+  readonly wait?: boolean;
 }
 
 /** What a mutation did, as its body tells. */
@@ -29,6 +31,8 @@ export interface Effect<T> {
   };
   /** What memory must forget. */
   readonly changes?: readonly Change[];
+  /** Whether it may take access away, so that it matters when every replica knows. */
+  readonly narrows?: boolean;
 }
 
 /** The answer of a mutation with its place in history. */
@@ -36,6 +40,8 @@ export type Mutated<T> = T & {
   readonly revision: string;
   /** When it has taken effect on every replica, ms since 1970. */
   readonly effectiveTimeMs: number;
+  /** How far it had come by then; undefined if nobody waited. */
+  readonly propagation: Propagation | undefined;
 };
 
 /** Runs mutations. */
@@ -48,6 +54,7 @@ export type Mutate = <T extends object>(
 interface Finished<T> {
   readonly answer: T;
   readonly revision: Revision;
+  readonly narrows: boolean;
   /** Whether this transaction took that position itself. */
   readonly advanced: boolean;
 }
@@ -55,7 +62,7 @@ interface Finished<T> {
 /**
  * The way of every mutation: one transaction that claims the request id, does the work, writes the audit record, takes
  * its position in the change log and seals the answer for retries; then memory forgets what was changed, and only then
- * does the caller hear of it.
+ * does the caller hear of it; of what takes access away, once it is effective on every replica.
  *
  * Memory forgets also when the transaction fails: if the reply to a commit was lost, nobody knows whether it took
  * place.
@@ -73,11 +80,12 @@ export function createMutate(options: {
     request: MutationRequest,
     body: (tx: Repositories, nowMs: number) => Promise<Effect<T>>,
   ) => {
-    const { caller, requestId, ...input } = request;
+    const { caller, requestId, wait = true, ...input } = request;
     const idHash = requestId === '' ? undefined : requestIdHash(caller.keyId, requestId);
     const digest = requestDigest(rpc, input);
     let changes: readonly Change[] = [];
     let committed: Revision | undefined;
+    const epoch = coherence.epoch();
 
     async function work(tx: Repositories): Promise<Finished<T>> {
       const nowMs = clock.nowMs();
@@ -91,12 +99,15 @@ export function createMutate(options: {
         await tx.audit.append(newAuditEvent({ timeMs: nowMs, actor: caller.keyId, ...effect.audit }));
       }
       const advanced = effect.audit !== undefined;
-      const revision = advanced ? await tx.changes.advance() : await tx.changes.head();
+      const narrows = effect.narrows === true;
+      const revision = advanced
+        ? await tx.changes.advance(changes, { wait: narrows && wait })
+        : await tx.changes.head();
       if (idHash !== undefined) {
-        const sealedAnswer = sealAnswer(requestId, { answer: effect.answer, revision });
+        const sealedAnswer = sealAnswer(requestId, { answer: effect.answer, revision, narrows });
         await tx.idempotency.complete(idHash, { requestDigestHex: digest, sealedAnswer });
       }
-      return { answer: effect.answer, revision, advanced };
+      return { answer: effect.answer, revision, narrows, advanced };
     }
 
     function replay(firstDigest: string, sealedAnswer: Buffer): Finished<T> {
@@ -106,24 +117,29 @@ export function createMutate(options: {
           'request_id: it was used before with another request; take a new UUID for every new request',
         );
       }
-      const first = openAnswer(requestId, sealedAnswer) as { answer: T; revision: Revision };
+      const first = openAnswer(requestId, sealedAnswer) as Omit<Finished<T>, 'advanced'>;
       return { ...first, advanced: false };
     }
 
+    let finished: Finished<T>;
     try {
-      const finished = await store.transaction(work);
+      finished = await store.transaction(work);
       if (finished.advanced) {
         committed = finished.revision;
         logger.info({ rpc, actor: caller.keyId, ...idsOf(finished.answer) }, 'mutation.committed');
       }
-      return {
-        ...finished.answer,
-        revision: formatRevision(finished.revision),
-        effectiveTimeMs: clock.nowMs() + coherence.effectiveDelayMs,
-      };
     } finally {
-      coherence.publish(changes, committed);
+      coherence.publish(changes, committed, epoch);
     }
+    // Also where nothing was changed, or had been before: that it is so must be known everywhere.
+    const propagation = finished.narrows && wait ? await coherence.confirm(finished.revision) : undefined;
+    const delayMs = propagation === undefined ? coherence.effectiveDelayMs : 0;
+    return {
+      ...finished.answer,
+      revision: formatRevision(finished.revision),
+      effectiveTimeMs: clock.nowMs() + delayMs,
+      propagation,
+    };
   };
 }
 

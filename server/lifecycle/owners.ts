@@ -115,13 +115,15 @@ export function suspendOwner(
   return mutate('SuspendOwner', request, async (tx, nowMs) => {
     const before = await lockOwner(tx, request);
     const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
-    if (validateOnly || before.suspendTimeMs !== null) return { answer: { owner: before, keys } };
+    if (validateOnly || before.suspendTimeMs !== null)
+      return { answer: { owner: before, keys }, narrows: !validateOnly };
     const owner = changed(before, { suspendTimeMs: nowMs, suspendReason: reason }, nowMs);
     await tx.owners.update(owner);
     return {
       answer: { owner, keys },
       audit: { action: 'owner.suspend', keyspaceId, targetId: id, details: { reason, note, keys } },
       changes: [{ kind: 'owner', keyspaceId, id }],
+      narrows: true,
     };
   });
 }
@@ -199,6 +201,7 @@ export function deleteOwner(
         details: { keysFate: keysFate ?? null, keys },
       },
       changes,
+      narrows: true,
     };
   });
 }

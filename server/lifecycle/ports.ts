@@ -1,3 +1,4 @@
+import type { Change } from '../../core/change.ts';
 import { ROOT_KEYSPACE_ID, type KeyRecord, type KeyspaceRecord, type KeyState } from '../../core/key.ts';
 import type { OwnerRecord } from '../../core/owner.ts';
 import type { PolicyRecord } from '../../core/policy.ts';
@@ -81,6 +82,8 @@ export interface KeyRepository {
   insert(key: KeyRecord): Promise<void>;
   /** Writes all that can change of a key, but its secrets. */
   update(key: KeyRecord): Promise<void>;
+  /** Makes a key's secrets those of the record. */
+  replaceSecrets(key: Pick<KeyRecord, 'id' | 'secrets'>): Promise<void>;
   /** The ids of the first `limit` keys of a choice, oldest first. */
   idsOf(choice: KeyChoice, limit: number, lock?: RowLock): Promise<readonly string[]>;
   /** Revokes keys that are locked. */
@@ -207,8 +210,15 @@ export interface Repositories {
   readonly changes: {
     /** The newest position that is committed, or this transaction's own. */
     head(): Promise<Revision>;
-    /** Takes the next position. The last act of a transaction: its lock lasts to the commit. */
-    advance(): Promise<Revision>;
+    /**
+     * Writes changes to the log, each at the next position; of no changes an empty one. The last act of a transaction:
+     * its lock lasts to the commit.
+     * @param options.wait whether somebody will wait until every replica has applied them
+     * @returns the last position
+     */
+    advance(changes: readonly Change[], options: { readonly wait: boolean }): Promise<Revision>;
+    /** Removes up to `limit` rows that no replica needs any more; returns how many. */
+    purgeDue(nowMs: number, limit: number): Promise<number>;
   };
 }
 

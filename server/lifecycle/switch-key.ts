@@ -28,13 +28,15 @@ function switchKey(
   return mutate(rpc, request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
     requireAlive(before);
-    if (before.switch === wanted) return { answer: { key: before } };
+    const narrows = wanted === 'DISABLED';
+    if (before.switch === wanted) return { answer: { key: before }, narrows };
     const key = changed(before, { switch: wanted }, nowMs);
     await tx.keys.update(key);
     return {
       answer: { key },
       audit: { action, keyspaceId: key.keyspaceId, targetId: id, details: {} },
       changes: [{ kind: 'key', id }],
+      narrows,
     };
   });
 }

@@ -41,7 +41,7 @@ export function updateKey(
       { ...before, ...change },
       Object.keys(change) as (keyof KeyAttributes)[],
     );
-    if (Object.keys(details).length === 0) return { answer: { key: before } };
+    if (Object.keys(details).length === 0) return { answer: { key: before }, narrows: true };
 
     const key = changed(before, change, nowMs);
     await tx.keys.update(key);
@@ -49,6 +49,7 @@ export function updateKey(
       answer: { key },
       audit: { action: 'key.update', keyspaceId: key.keyspaceId, targetId: id, details },
       changes: [{ kind: 'key', id }],
+      narrows: true,
     };
   });
 }

@@ -4,6 +4,7 @@ import { compileSnapshot, snapshotBytes, type LiveKey, type Snapshot } from '../
 import { digestOfRef } from '../../core/token.ts';
 import type { Change } from '../../core/change.ts';
 import { createDependents, dependencyOf } from './dependents.ts';
+import { createSharedReads } from './shared-reads.ts';
 
 /** What the cache needs to know of the truth behind it. */
 export interface Freshness {
@@ -42,13 +43,8 @@ export interface SnapshotCache {
 /** How many absences are remembered: enough for honest mistakes, too few for a flood to fill memory. */
 const ABSENCES_MAX = 10_000;
 
-/** A read that is under way. */
-interface Flight<T> {
-  readonly promise: Promise<T>;
-  readonly startedMs: number;
-  /** Set when an invalidation overtakes the load: what it read may be old, so it must not be remembered. */
-  overtaken: boolean;
-}
+/** What whether there are imported keys is read by. */
+const IMPORTS = '';
 
 /**
  * The in-memory cache of compiled keys.
@@ -61,6 +57,8 @@ interface Flight<T> {
  * - Invalidation: `forget` and `clear`, called by `coherence` after each commit. A policy, an owner and a catalogue
  *   reach the keys that were compiled with them (`dependents.ts`). A load that an invalidation overtakes is handed to
  *   those who waited for it, whose verifications began before, and is not remembered.
+ * - Loads are shared (`shared-reads.ts`). One that began before a verification came may serve it only while memory may
+ *   answer: then every change that is effective has been applied here, and has overtaken the loads that it makes stale.
  * - Across replicas: `coherence` decides; this cache knows nothing of others.
  */
 export function createSnapshotCache(options: {
@@ -72,10 +70,10 @@ export function createSnapshotCache(options: {
   readonly monotonicMs: () => number;
   /** Bound of the snapshots' estimated size, bytes. */
   readonly maxBytes: number;
-  /** A load older than this is not joined by new verifications, ms: it could have read before a change took effect. */
-  readonly joinMaxMs: number;
+  /** A load older than this is waited for by no new verification, ms: its connection may be dead. */
+  readonly stuckMs: number;
 }): SnapshotCache {
-  const { freshness, monotonicMs, maxBytes, joinMaxMs } = options;
+  const { freshness, monotonicMs, maxBytes, stuckMs } = options;
   const dependents = createDependents();
   const snapshots = new LRUCache<string, Snapshot>({
     maxSize: maxBytes,
@@ -83,9 +81,16 @@ export function createSnapshotCache(options: {
     dispose: (snapshot, ref) => dependents.remove(ref, snapshot),
   });
   const absences = new LRUCache<string, true>({ max: ABSENCES_MAX });
-  const flights = new Map<string, Flight<Snapshot | null>>();
+  const loading = createSharedReads({ read, keep: remember, monotonicMs, stuckMs });
+  const loadingImports = createSharedReads({
+    read: options.readImports,
+    keep: (_key, found) => {
+      imports = found;
+    },
+    monotonicMs,
+    stuckMs,
+  });
   let imports: boolean | undefined;
-  let importsFlight: Flight<boolean> | undefined;
   let loads = 0;
   let loadFailures = 0;
 
@@ -112,37 +117,18 @@ export function createSnapshotCache(options: {
     }
   }
 
-  const start = <T>(promise: Promise<T>): Flight<T> => ({
-    promise,
-    startedMs: monotonicMs(),
-    overtaken: false,
-  });
-
   function mayAnswer(minRevision: Revision | undefined): boolean {
     return freshness.isFresh() && (minRevision === undefined || freshness.covers(minRevision));
   }
 
-  /** A read that began before the wanted revision was known here may not have seen it. */
-  function mayJoin({ startedMs }: Flight<unknown>, minRevision: Revision | undefined): boolean {
-    return (
-      monotonicMs() - startedMs < joinMaxMs && (minRevision === undefined || freshness.covers(minRevision))
-    );
-  }
-
-  function overtake(ref: string, flight: Flight<Snapshot | null>): void {
-    flight.overtaken = true;
-    flights.delete(ref);
-  }
-
   /** What a load under way will turn out to depend on is not known yet. */
   function overtakeAll(): void {
-    for (const [ref, flight] of flights) overtake(ref, flight);
+    for (const ref of loading.keys()) loading.overtake(ref);
   }
 
   function forgetImports(): void {
     imports = undefined;
-    if (importsFlight !== undefined) importsFlight.overtaken = true;
-    importsFlight = undefined;
+    loadingImports.overtake(IMPORTS);
   }
 
   return {
@@ -151,38 +137,11 @@ export function createSnapshotCache(options: {
       return snapshots.get(ref) ?? (absences.get(ref) === true ? null : undefined);
     },
 
-    async load(ref, minRevision) {
-      const running = flights.get(ref);
-      if (running !== undefined) {
-        if (mayJoin(running, minRevision)) return await running.promise;
-        overtake(ref, running);
-      }
-
-      const flight = start(read(ref));
-      flights.set(ref, flight);
-      try {
-        const snapshot = await flight.promise;
-        if (!flight.overtaken) remember(ref, snapshot);
-        return snapshot;
-      } finally {
-        if (flights.get(ref) === flight) flights.delete(ref);
-      }
-    },
+    load: (ref, minRevision) => loading.read(ref, mayAnswer(minRevision)),
 
     recallImports: (minRevision) => (mayAnswer(minRevision) ? imports : undefined),
 
-    async loadImports(minRevision) {
-      if (importsFlight !== undefined && mayJoin(importsFlight, minRevision)) return importsFlight.promise;
-      const flight = start(options.readImports());
-      importsFlight = flight;
-      try {
-        const found = await flight.promise;
-        if (!flight.overtaken && importsFlight === flight) imports = found;
-        return found;
-      } finally {
-        if (importsFlight === flight) importsFlight = undefined;
-      }
-    },
+    loadImports: (minRevision) => loadingImports.read(IMPORTS, mayAnswer(minRevision)),
 
     forget(change) {
       if (change.kind === 'imports') {
@@ -197,9 +156,9 @@ export function createSnapshotCache(options: {
         return;
       }
       absences.delete(change.id);
-      for (const [ref, flight] of flights) {
+      for (const ref of loading.keys()) {
         // A foreign token's key is not known before it is read.
-        if (ref === change.id || digestOfRef(ref) !== undefined) overtake(ref, flight);
+        if (ref === change.id || digestOfRef(ref) !== undefined) loading.overtake(ref);
       }
     },
 

@@ -161,6 +161,20 @@ export function createKeyRepository(knex: Knex): KeyRepository {
       return false;
     },
 
+    async replaceSecrets({ id, secrets }) {
+      await knex('key_secrets')
+        .where('key_id', id)
+        .whereNotIn(
+          'id',
+          secrets.map((secret) => secret.id),
+        )
+        .delete();
+      await knex('key_secrets')
+        .insert(secrets.map((secret) => writeSecret(id, secret)))
+        .onConflict('id')
+        .merge(['expire_time']);
+    },
+
     async countIn(keyspaceId) {
       const rows = await knex('keys')
         .where({ keyspace_id: keyspaceId })

@@ -2,16 +2,18 @@ import type { Knex } from 'knex';
 import type { LiveKey } from '../../core/snapshot.ts';
 import type { Repositories, Store } from '../lifecycle/ports.ts';
 import { createAuditLog } from './audit-log.ts';
-import { createChangeHead } from './change-head.ts';
+import { createChangeLog } from './change-log.ts';
 import { faultOf, isCollision } from './errors.ts';
 import { createIdempotencyRepository } from './idempotency.ts';
 import { createKeyRepository } from './keys.ts';
 import { createKeyspaceRepository } from './keyspaces.ts';
+import type { ReplicaStatus } from '../coherence/ports.ts';
 import { createOwnerRepository } from './owners.ts';
 import { createPolicyRepository } from './policies.ts';
 import type { SecretUse } from '../usage/use-recorder.ts';
 import { createLiveKeyReader } from './read-live-key.ts';
 import { recordUses } from './uses.ts';
+import { readReplicas } from './read-replicas.ts';
 
 /** How often a transaction that collides with others is run in all. */
 const ATTEMPTS = 5;
@@ -24,9 +26,14 @@ export interface KnexStore extends Store {
   hasImports(): Promise<boolean>;
   /** Writes when secrets were last used. @throws Fault DATABASE_UNAVAILABLE */
   recordUses(uses: readonly SecretUse[]): Promise<void>;
+  /** The replicas whose lease ended less than a day ago. @throws Fault DATABASE_UNAVAILABLE */
+  readReplicas(): Promise<readonly ReplicaStatus[]>;
 }
 
-export function createStore(knex: Knex): KnexStore {
+/**
+ * @param loadKnex what verification reads with: connections of its own, so that management cannot starve it
+ */
+export function createStore(knex: Knex, loadKnex = knex): KnexStore {
   async function transaction<T>(body: (tx: Repositories) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -40,7 +47,7 @@ export function createStore(knex: Knex): KnexStore {
   }
 
   const repositories = createRepositories(knex);
-  const liveKeys = createLiveKeyReader(knex);
+  const liveKeys = createLiveKeyReader(loadKnex);
   return {
     keys: withFaults(repositories.keys),
     keyspaces: withFaults(repositories.keyspaces),
@@ -53,6 +60,7 @@ export function createStore(knex: Knex): KnexStore {
       readLiveKey: (ref: string) => liveKeys.read(ref),
       hasImports: () => liveKeys.hasImports(),
       recordUses: (uses: readonly SecretUse[]) => recordUses(knex, uses),
+      readReplicas: () => readReplicas(knex),
     }),
     transaction,
   };
@@ -65,7 +73,7 @@ function createRepositories(knex: Knex): Repositories {
     policies: createPolicyRepository(knex),
     owners: createOwnerRepository(knex),
     idempotency: createIdempotencyRepository(knex),
-    changes: createChangeHead(knex),
+    changes: createChangeLog(knex),
     audit: createAuditLog(knex),
   };
 }

@@ -1,5 +1,4 @@
 import type { ServiceImplementation } from 'nice-grpc';
-import { Fault } from '../../core/fault.ts';
 import type { KeyRecord } from '../../core/key.ts';
 import { FOREIGN_TOKEN_LENGTH_MAX } from '../../core/token.ts';
 import { Key, KeyState } from '../../proto/gen/latchkey/v1/key.ts';
@@ -14,6 +13,7 @@ import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
 import { getEffectiveKey, getKey, lookupPrefix, lookupToken } from '../lifecycle/read-key.ts';
 import { reportLeakedKey } from '../lifecycle/report-leaked-key.ts';
+import { cancelRotation, completeRotation, rotateKey } from '../lifecycle/rotate-key.ts';
 import { revokeKey } from '../lifecycle/revoke-key.ts';
 import { disableKey, enableKey } from '../lifecycle/switch-key.ts';
 import { updateKey } from '../lifecycle/update-key.ts';
@@ -21,14 +21,16 @@ import { isLongerThan, readFields } from './convert/fields.ts';
 import { readImport, toImportResult } from './convert/import.ts';
 import { readAttributes, readChange, toKey } from './convert/key.ts';
 import { readChoice, readList } from './convert/list.ts';
+import { toEffect } from './convert/effect.ts';
 import { toEffectiveRules } from './convert/rules.ts';
-import { toTimestamp } from './convert/times.ts';
 import type { CallerContext } from './middleware.ts';
 
 export const ETAG_MAX = 64;
 export const REASON_MAX = 64;
 export const NOTE_MAX = 1024;
 const IMPORT_MAX = 1000;
+/** A year. */
+const OVERLAP_MAX_MS = 365 * 24 * 60 * 60 * 1000;
 
 /** KeyService: convert, command, convert. */
 export function createKeyService(options: {
@@ -44,7 +46,7 @@ export function createKeyService(options: {
   });
   const narrowed = (answer: Mutated<{ readonly key: KeyRecord }>) => ({
     ...keyAnswer(answer),
-    effectiveTime: toTimestamp(answer.effectiveTimeMs),
+    ...toEffect(answer),
   });
 
   return {
@@ -89,7 +91,7 @@ export function createKeyService(options: {
       return { keys: keys.map((key) => toKey(key, now)), nextPageToken };
     },
 
-    async updateKey({ key = Key.fromPartial({}), updateMask, requestId }, { caller }) {
+    async updateKey({ key = Key.fromPartial({}), updateMask, requestId, wait = true }, { caller }) {
       const fields = readFields();
       const request = {
         caller,
@@ -97,6 +99,7 @@ export function createKeyService(options: {
         id: fields.keyId('key.id', key.id),
         etag: fields.text('key.etag', key.etag, { max: ETAG_MAX }),
         change: readChange(fields, key, updateMask),
+        wait,
       };
       fields.finish();
       return narrowed(await updateKey(mutate, request));
@@ -149,14 +152,15 @@ export function createKeyService(options: {
         reason: fields.text('reason', message.reason, { max: REASON_MAX }),
         note: fields.text('note', message.note, { max: NOTE_MAX, multiline: true }),
         validateOnly,
+        wait: message.wait ?? true,
       };
       fields.finish();
-      const { count, sampleIds, revision, effectiveTimeMs } = await batchRevokeKeys(mutate, request);
+      const revoked = await batchRevokeKeys(mutate, request);
       return {
-        count: BigInt(count),
-        sampleIds: [...sampleIds],
-        revision,
-        effectiveTime: validateOnly ? undefined : toTimestamp(effectiveTimeMs),
+        count: BigInt(revoked.count),
+        sampleIds: [...revoked.sampleIds],
+        revision: revoked.revision,
+        ...(validateOnly ? {} : toEffect(revoked)),
       };
     },
 
@@ -175,7 +179,7 @@ export function createKeyService(options: {
       return { results: results.map(toImportResult), revision };
     },
 
-    async reportLeakedKey({ token, note, requestId }, { caller }) {
+    async reportLeakedKey({ token, note, requestId, wait = true }, { caller }) {
       const fields = readFields();
       if (token === '') fields.refuse('token', 'must not be empty');
       else if (isLongerThan(token, FOREIGN_TOKEN_LENGTH_MAX))
@@ -184,15 +188,27 @@ export function createKeyService(options: {
         caller,
         requestId: fields.requestId(requestId),
         token,
+        wait,
         note: fields.text('note', note, { max: NOTE_MAX, multiline: true }),
       };
       fields.finish();
       return narrowed(await reportLeakedKey(mutate, request));
     },
 
-    rotateKey: notYetSupported('RotateKey'),
-    completeRotation: notYetSupported('CompleteRotation'),
-    cancelRotation: notYetSupported('CancelRotation'),
+    async rotateKey(message, { caller }) {
+      const fields = readFields();
+      const overlapMs = fields.span('overlap', message.overlap, OVERLAP_MAX_MS);
+      const rotated = await rotateKey(mutate, { ...readTarget(message, caller, fields), overlapMs });
+      return { ...narrowed(rotated), token: rotated.token };
+    },
+
+    async completeRotation(message, { caller }) {
+      return narrowed(await completeRotation(mutate, readTarget(message, caller)));
+    },
+
+    async cancelRotation(message, { caller }) {
+      return narrowed(await cancelRotation(mutate, readTarget(message, caller)));
+    },
   };
 }
 
@@ -204,11 +220,23 @@ const VIEWS: ReadonlySet<KeyView> = new Set([
 
 /** The fields that every change of one key has. @throws Fault INVALID_FIELD, also for what was read before */
 function readTarget(
-  message: { readonly id: string; readonly etag: string; readonly requestId: string },
+  message: {
+    readonly id: string;
+    readonly etag: string;
+    readonly requestId: string;
+    readonly wait?: boolean | undefined;
+  },
   caller: Caller,
   fields = readFields(),
-): { readonly caller: Caller; readonly requestId: string; readonly id: string; readonly etag: string } {
+): {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly id: string;
+  readonly etag: string;
+  readonly wait: boolean;
+} {
   const target = {
+    wait: message.wait ?? true,
     caller,
     requestId: fields.requestId(message.requestId),
     id: fields.keyId('id', message.id),
@@ -216,10 +244,4 @@ function readTarget(
   };
   fields.finish();
   return target;
-}
-
-/** An RPC that the contract promises for a later version; it is refused aloud. */
-function notYetSupported(rpc: string): () => Promise<never> {
-  return () =>
-    Promise.reject(new Fault('RPC_NOT_YET_SUPPORTED', `${rpc} is not yet supported by this version`));
 }

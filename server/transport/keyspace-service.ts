@@ -10,10 +10,10 @@ import {
 } from '../lifecycle/keyspaces.ts';
 import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
+import { toEffect } from './convert/effect.ts';
 import { readFields } from './convert/fields.ts';
 import { readKeyspaceAttributes, readKeyspaceChange, readSlug, toKeyspace } from './convert/keyspace.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
-import { toTimestamp } from './convert/times.ts';
 import { ETAG_MAX } from './key-service.ts';
 import type { CallerContext } from './middleware.ts';
 
@@ -58,7 +58,10 @@ export function createKeyspaceService(options: {
       return { keyspaces: keyspaces.map(toKeyspace), nextPageToken };
     },
 
-    async updateKeyspace({ keyspace = Keyspace.fromPartial({}), updateMask, requestId }, { caller }) {
+    async updateKeyspace(
+      { keyspace = Keyspace.fromPartial({}), updateMask, requestId, wait = true },
+      { caller },
+    ) {
       const fields = readFields();
       const request = {
         caller,
@@ -66,10 +69,11 @@ export function createKeyspaceService(options: {
         id: fields.keyspaceId('keyspace.id', keyspace.id),
         etag: fields.text('keyspace.etag', keyspace.etag, { max: ETAG_MAX }),
         change: readKeyspaceChange(fields, keyspace, updateMask),
+        wait,
       };
       fields.finish();
       const updated = await updateKeyspace(mutate, request);
-      return { ...answer(updated), effectiveTime: toTimestamp(updated.effectiveTimeMs) };
+      return { ...answer(updated), ...toEffect(updated) };
     },
 
     async deleteKeyspace({ id, etag, requestId }, { caller }) {

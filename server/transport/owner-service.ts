@@ -13,6 +13,7 @@ import {
   updateOwner,
 } from '../lifecycle/owners.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
+import { toEffect } from './convert/effect.ts';
 import { readFields } from './convert/fields.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
 import {
@@ -23,7 +24,6 @@ import {
   toKeyCounts,
   toOwner,
 } from './convert/owner.ts';
-import { toTimestamp } from './convert/times.ts';
 import { ETAG_MAX, NOTE_MAX, REASON_MAX } from './key-service.ts';
 import type { CallerContext } from './middleware.ts';
 
@@ -100,7 +100,7 @@ export function createOwnerService(options: {
       return {
         ...answer(suspended),
         keys: toKeyCounts(suspended.keys),
-        effectiveTime: validateOnly ? undefined : toTimestamp(suspended.effectiveTimeMs),
+        ...(validateOnly ? {} : toEffect(suspended)),
       };
     },
 
@@ -118,7 +118,7 @@ export function createOwnerService(options: {
         keys: toKeyCounts(deleted.keys),
         sampleIds: [...deleted.sampleIds],
         revision: deleted.revision,
-        effectiveTime: validateOnly ? undefined : toTimestamp(deleted.effectiveTimeMs),
+        ...(validateOnly ? {} : toEffect(deleted)),
       };
     },
   };
@@ -131,6 +131,7 @@ function readTarget(
     readonly id: string;
     readonly etag: string;
     readonly requestId: string;
+    readonly wait?: boolean | undefined;
   },
   caller: Caller,
   fields = readFields(),
@@ -140,8 +141,10 @@ function readTarget(
   readonly keyspaceId: string;
   readonly id: string;
   readonly etag: string;
+  readonly wait: boolean;
 } {
   const target = {
+    wait: message.wait ?? true,
     caller,
     requestId: fields.requestId(message.requestId),
     keyspaceId: fields.keyspaceId('keyspace_id', message.keyspaceId),

@@ -4,10 +4,10 @@ import { Policy, type PolicyServiceDefinition } from '../../proto/gen/latchkey/v
 import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
 import { createPolicy, deletePolicy, getPolicy, listPolicies, updatePolicy } from '../lifecycle/policies.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
+import { toEffect } from './convert/effect.ts';
 import { readFields } from './convert/fields.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
 import { readPolicyAttributes, readPolicyChange, toPolicy } from './convert/policy.ts';
-import { toTimestamp } from './convert/times.ts';
 import { ETAG_MAX } from './key-service.ts';
 import type { CallerContext } from './middleware.ts';
 
@@ -57,7 +57,7 @@ export function createPolicyService(options: {
       return { policies: policies.map(toPolicy), nextPageToken };
     },
 
-    async updatePolicy({ policy = Policy.fromPartial({}), updateMask, requestId }, { caller }) {
+    async updatePolicy({ policy = Policy.fromPartial({}), updateMask, requestId, wait = true }, { caller }) {
       const fields = readFields();
       const request = {
         caller,
@@ -65,10 +65,11 @@ export function createPolicyService(options: {
         id: fields.policyId('policy.id', policy.id),
         etag: fields.text('policy.etag', policy.etag, { max: ETAG_MAX }),
         change: readPolicyChange(fields, policy, updateMask),
+        wait,
       };
       fields.finish();
       const updated = await updatePolicy(mutate, request);
-      return { ...answer(updated), effectiveTime: toTimestamp(updated.effectiveTimeMs) };
+      return { ...answer(updated), ...toEffect(updated) };
     },
 
     async deletePolicy({ id, etag, requestId }, { caller }) {

@@ -4,6 +4,7 @@ import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
+import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 
 type AccessOf<Service extends { readonly methods: object }> = {
@@ -60,6 +61,8 @@ const OWNERS: AccessOf<typeof OwnerServiceDefinition> = {
   deleteOwner: needs('keys:write'),
 };
 
+const REPLICAS: AccessOf<typeof ReplicaServiceDefinition> = { listReplicas: needs('config:read') };
+
 const HEALTH: AccessOf<typeof HealthDefinition> = { check: 'open', watch: 'open' };
 
 /** Who may call what, by the full path of the method. A method that is not here is served to nobody. */
@@ -69,6 +72,7 @@ export const RPC_ACCESS: ReadonlyMap<string, Access> = new Map([
   ...paths(KeyspaceServiceDefinition, KEYSPACES),
   ...paths(PolicyServiceDefinition, POLICIES),
   ...paths(OwnerServiceDefinition, OWNERS),
+  ...paths(ReplicaServiceDefinition, REPLICAS),
   ...paths(HealthDefinition, HEALTH),
   ['/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', 'open'],
   ['/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', 'open'],

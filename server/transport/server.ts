@@ -5,8 +5,10 @@ import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
+import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
 import type { Coherence } from '../coherence/coherence.ts';
+import type { ReplicaList } from '../coherence/replica-list.ts';
 import type { Mutate } from '../lifecycle/mutation.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
 import type { Clock } from '../telemetry/clock.ts';
@@ -21,6 +23,7 @@ import { withMiddleware, type CallerContext } from './middleware.ts';
 import { createOwnerService } from './owner-service.ts';
 import { createPolicyService } from './policy-service.ts';
 import { addReflection } from './reflection.ts';
+import { createReplicaService } from './replica-service.ts';
 import { requireAccessRules, RPC_ACCESS, type ServiceMethods } from './rpc-access.ts';
 import { VerifyServiceCodec } from './verify-codec.ts';
 import { createVerifyLane } from './verify-lane.ts';
@@ -65,6 +68,7 @@ export function createTransport(options: {
   readonly store: Repositories;
   readonly mutate: Mutate;
   readonly coherence: Coherence;
+  readonly replicas: ReplicaList;
   readonly clock: Clock;
   readonly metrics: CallMetrics;
   readonly logger: Logger;
@@ -114,6 +118,7 @@ export function createTransport(options: {
     add(KeyServiceDefinition, createKeyService({ store, mutate, nowMs: clock.nowMs })),
     add(KeyspaceServiceDefinition, createKeyspaceService({ store, mutate })),
     add(PolicyServiceDefinition, createPolicyService({ store, mutate })),
+    add(ReplicaServiceDefinition, createReplicaService({ replicas: options.replicas })),
     add(OwnerServiceDefinition, createOwnerService({ store, mutate, nowMs: clock.nowMs })),
   ];
   add(HealthDefinition, HealthServiceImpl(health));

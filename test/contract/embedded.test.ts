@@ -27,7 +27,7 @@ it('keeps all data from one opening to the next', async () => {
     if (round === 0) await store.keyspaces.insert(keyspace);
     await store.transaction(async (tx) => {
       await tx.keys.insert(key);
-      await tx.changes.advance();
+      await tx.changes.advance([], { wait: false });
     });
     expect(await store.changes.head()).toEqual({ shard: 0, seq: round + 1 });
     for (const earlier of keys.slice(0, round + 1)) expect(await store.keys.get(earlier.id)).toEqual(earlier);
@@ -68,7 +68,7 @@ it('goes on with its one connection after an error, a rollback and a timeout', a
     await expect(engine.knex.raw('SELECT 1 / 0')).rejects.toThrow('division by zero');
     await expect(
       store.transaction(async (tx) => {
-        await tx.changes.advance();
+        await tx.changes.advance([], { wait: false });
         throw new Error('rolled back');
       }),
     ).rejects.toThrow('rolled back');

@@ -158,6 +158,26 @@ function tests(engine: () => Engine): void {
     expect(rows[4]).toEqual({ ...before.rows[4], access_type: 'ALL', resources: [] });
   });
 
+  it('begins the log where positions stand, in an epoch that goes with the database', async () => {
+    const { knex } = engine();
+    await migrate(knex, MIGRATIONS.slice(0, 2));
+    await knex.raw('UPDATE change_head SET seq = 41');
+    expect(await migrate(knex, MIGRATIONS)).toEqual(['0003-change-log']);
+    const { rows } = await knex.raw<{ rows: { epoch: string }[] }>('SELECT epoch FROM change_head');
+    const { changes, transaction } = createStore(knex);
+    expect(await changes.head()).toEqual({ shard: 0, seq: 41 });
+    const imports = [{ kind: 'imports' }] as const;
+    const next = await transaction((tx) => tx.changes.advance(imports, { wait: false }));
+    expect(next).toEqual({ shard: 0, seq: 42 });
+    expect(await knex('change_log')).toMatchObject([{ seq: '42', kind: 'imports' }]);
+
+    await empty(engine());
+    await migrate(knex, MIGRATIONS);
+    const { rows: anew } = await knex.raw<{ rows: { epoch: string }[] }>('SELECT epoch FROM change_head');
+    expect(anew[0]?.epoch).toMatch(/./);
+    expect(anew[0]?.epoch).not.toBe(rows[0]?.epoch);
+  });
+
   it('goes back step by step to an empty database, and forth again', async () => {
     const { knex } = engine();
     await migrate(knex, MIGRATIONS);

@@ -58,7 +58,7 @@ onEachEngine((subject) => {
     for (const kept of [alive, elsewhere]) expect(await keys.get(kept.id)).toEqual(kept);
   });
 
-  it('removes all that is due in batches, and tells how many keys and answers', async () => {
+  it('removes all that is due in batches, and tells how many keys, answers and rows of the log', async () => {
     const { engine, store } = subject();
     await engine.knex.raw(
       `INSERT INTO keys (id, keyspace_id, token_prefix, display_name, switch, owner_id, scopes, access_type, resources,
@@ -70,8 +70,12 @@ onEachEngine((subject) => {
       [keyspace.id],
     );
     await store.transaction((tx) => tx.idempotency.claim('ab'.repeat(32), 1000));
-    expect(await purge(store, 1000)).toEqual({ keys: 2001, answers: 1 });
-    expect(await purge(store, 1000)).toEqual({ keys: 0, answers: 0 });
+    const changes = Array.from({ length: 1001 }, () => ({ kind: 'imports' }) as const);
+    await store.transaction((tx) => tx.changes.advance(changes, { wait: false }));
+    await engine.knex.raw('UPDATE change_log SET time = to_timestamp(0)');
+    await store.transaction((tx) => tx.changes.advance([], { wait: false }));
+    expect(await purge(store, 3_601_000)).toEqual({ keys: 2001, answers: 1, logRows: 1001 });
+    expect(await purge(store, 3_601_000)).toEqual({ keys: 0, answers: 0, logRows: 0 });
   });
 
   it('is safe on two replicas at once', async () => {

@@ -55,7 +55,7 @@ onEachEngine((subject) => {
     const failing = store.transaction(async (tx) => {
       await tx.keyspaces.insert(other);
       await tx.keyspaces.insert({ ...keyspace, id: 'ks_second' }).catch(() => {});
-      await tx.changes.advance();
+      await tx.changes.advance([], { wait: false });
     });
     await expect(failing).rejects.toMatchObject({ code: '25P02' });
     expect(await store.keyspaces.get(other.id)).toBeUndefined();

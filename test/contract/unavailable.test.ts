@@ -43,10 +43,12 @@ it('is UNAVAILABLE, in every function, where nothing listens', async () => {
     () => store.keyspaces.insert(keyspace),
     () => store.idempotency.claim('ab', 1),
     () => store.changes.head(),
-    () => store.transaction((tx) => tx.changes.advance()),
+    () => store.changes.purgeDue(1, 1),
+    () => store.readReplicas(),
+    () => store.transaction((tx) => tx.changes.advance([], { wait: false })),
   ];
   for (const run of everything) await expect(run()).rejects.toMatchObject(UNAVAILABLE);
-  await expect(engine.headReader?.read()).rejects.toThrow('ECONNREFUSED');
+  await expect(engine.log?.reader.poll({ cursor: 0, leaseMs: 1000 })).rejects.toThrow('ECONNREFUSED');
   await engine.close();
 });
 
@@ -71,7 +73,7 @@ it('is UNAVAILABLE where the database ends the session of a transaction, keeps n
       await database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'latchkey'`,
       );
-      await tx.changes.advance();
+      await tx.changes.advance([], { wait: false });
     });
     await expect(ended).rejects.toMatchObject(UNAVAILABLE);
     expect(await store.keyspaces.get(keyspace.id)).toBeUndefined();
@@ -85,7 +87,9 @@ it('is UNAVAILABLE for changes where the database is a standby, and answers read
     const name = new URL(database.url).pathname.slice(1);
     await database.query(`ALTER DATABASE "${name}" SET default_transaction_read_only = on`);
     await expect(store.keyspaces.insert(newKeyspace())).rejects.toMatchObject(UNAVAILABLE);
-    await expect(store.transaction((tx) => tx.changes.advance())).rejects.toMatchObject(UNAVAILABLE);
+    await expect(store.transaction((tx) => tx.changes.advance([], { wait: false }))).rejects.toMatchObject(
+      UNAVAILABLE,
+    );
     expect(await store.changes.head()).toEqual({ shard: 0, seq: 0 });
   });
 });

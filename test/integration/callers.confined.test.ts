@@ -60,6 +60,11 @@ const ABOUT_A_KEY: Readonly<Record<string, (client: Latchkey, id: string) => Pro
   enable: (client, id) => client.keys.enable(id),
   disable: (client, id) => client.keys.disable(id),
   revoke: (client, id) => client.keys.revoke(id),
+  rotate: (client, id) => client.keys.rotate(id),
+  'rotate with an overlap and an etag': (client, id) =>
+    client.keys.rotate(id, { overlapMs: 1000, etag: 'x' }),
+  'complete its rotation': (client, id) => client.keys.completeRotation(id),
+  'cancel its rotation': (client, id) => client.keys.cancelRotation(id),
   delete: (client, id) => client.keys.delete(id),
   undelete: (client, id) => client.keys.undelete(id),
   'look up by id': (client, id) => client.keys.lookup({ prefix: id }),
@@ -265,6 +270,12 @@ describe('a confined root key', () => {
     await reader.keys.update(key.id, { displayName: 'changed' });
     await reader.keys.disable(key.id);
     await reader.keys.enable(key.id);
+    await reader.keys.rotate(key.id, { overlapMs: 60_000 });
+    await reader.keys.cancelRotation(key.id);
+    const { token: newer } = await reader.keys.rotate(key.id, { overlapMs: 60_000 });
+    await reader.keys.completeRotation(key.id);
+    expect(await reader.verify({ token })).toMatchObject({ verdict: 'SECRET_RETIRED' });
+    expect(await reader.verify({ token: newer })).toMatchObject({ verdict: 'VALID' });
     await reader.keys.revoke(key.id);
     await reader.keys.delete(key.id);
     await reader.keys.undelete(key.id);

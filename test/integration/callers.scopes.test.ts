@@ -4,6 +4,7 @@ import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
+import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import type { RawAnswer, RawConnection } from './support/raw-connection.ts';
 import { serveLatchkey } from './support/serve-latchkey.ts';
@@ -47,6 +48,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   'OwnerService/SuspendOwner': 'keys:write keys:revoke',
   'OwnerService/ResumeOwner': 'keys:write',
   'OwnerService/DeleteOwner': 'keys:write',
+  'ReplicaService/ListReplicas': 'config:read',
 };
 
 const SCOPES = [
@@ -85,6 +87,7 @@ test('the table below knows every RPC of the contract', () => {
     KeyspaceServiceDefinition,
     PolicyServiceDefinition,
     OwnerServiceDefinition,
+    ReplicaServiceDefinition,
   ];
   const names = services.flatMap(({ name, methods }) =>
     Object.values(methods).map((method) => `${name}/${method.name}`),

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseToken } from '../../core/token.ts';
 import { Status } from '../../proto/gen/google/rpc/status.ts';
-import { CreateKeyResponse, LookupKeyResponse } from '../../proto/gen/latchkey/v1/key_service.ts';
+import {
+  CreateKeyResponse,
+  LookupKeyResponse,
+  RotateKeyResponse,
+} from '../../proto/gen/latchkey/v1/key_service.ts';
 import { CreatePolicyResponse } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { VerifyResponse } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import { captureLogger } from '../support/capture-logger.ts';
@@ -30,6 +34,8 @@ let keyspaceId: string;
 let token: string;
 let keyId: string;
 let victimId: string;
+/** The tokens that one key had, one after the other. */
+const rotatedTokens: string[] = [];
 /** A second root token, and its key. */
 let rootToken: string;
 let rootKeyId: string;
@@ -77,9 +83,16 @@ async function issue(fields: Fields): Promise<{ id: string; token: string }> {
   return { id: created.key?.id ?? '', token: created.token };
 }
 
+/** Gives a key a new secret. Its answer is the one that holds the token, and is not kept. */
+async function rotate(fields: Fields): Promise<string> {
+  const rotated = RotateKeyResponse.decode(bodyOf(await call('KeyService/RotateKey', fields)));
+  expect(answers.pop()?.text).toContain(rotated.token);
+  return rotated.token;
+}
+
 /** What must not be found: the tokens, what is secret in them, and both as the database would print bytes. */
 function canaries(): readonly string[] {
-  const ours = [token, rootToken, server.rootToken];
+  const ours = [token, rootToken, server.rootToken, ...rotatedTokens];
   const secrets = ours.map((canary) => canary.slice(-38, -6));
   return [...ours, ...secrets, foreignToken].flatMap((text) => [text, Buffer.from(text).toString('hex')]);
 }
@@ -114,6 +127,7 @@ function goodRequest(name: string): Fields {
       ),
     },
     'KeyService/ListKeys': {},
+    'ReplicaService/ListReplicas': {},
     'KeyService/BatchRevokeKeys': { keyspaceId, tag: 'nobody' },
     'KeyService/ImportKeys': {
       keyspaceId,
@@ -201,6 +215,14 @@ beforeAll(async () => {
   const key = { keyspaceId, displayName: MARKER, policyIds: [policyId], metadata: { a: MARKER } };
   ({ id: keyId, token } = await issue({ key, requestId: randomUUID() }));
   ({ id: victimId } = await issue({ key: { keyspaceId } }));
+  const rotated = await issue({ key: { keyspaceId, displayName: MARKER } });
+  rotatedTokens.push(rotated.token);
+  for (const way of ['CompleteRotation', 'CancelRotation', undefined]) {
+    const fields = { id: rotated.id, overlap: { seconds: 60n, nanos: 0 }, requestId: randomUUID() };
+    rotatedTokens.push(await rotate(fields));
+    if (way !== undefined)
+      expect((await call(`KeyService/${way}`, { id: rotated.id, requestId: randomUUID() })).code).toBe(0);
+  }
   const rootKey = { keyspaceId: 'ks_latchkey', scopes: ['admin'] };
   ({ id: rootKeyId, token: rootToken } = await issue({ key: rootKey, requestId: randomUUID() }));
 });
@@ -255,7 +277,7 @@ describe('a token that was issued', () => {
       }
     }
     await call('KeyService/ListKeys', { pageSize: 1000, filter: { showDeleted: true } });
-    for (const leaked of [foreignToken, token, rootToken]) {
+    for (const leaked of [foreignToken, token, rootToken, ...rotatedTokens]) {
       await call('VerifyService/Verify', { token: leaked });
       await call('VerifyService/BatchVerify', { requests: [{ token: leaked }, { token: `${leaked} ` }] });
       await call('KeyService/LookupKey', { by: { case: 'token', value: leaked } });
@@ -337,7 +359,7 @@ describe('a token that was issued', () => {
     answers.length = 0;
     const failed: (number | undefined)[] = [];
     const writes = RPCS.filter(({ name }) =>
-      /\/(Create|Update|Enable|Disable|Revoke|Delete|Suspend|Import)(Key|Keys|Keyspace|Policy|Owner)$/.test(
+      /\/(Create|Update|Enable|Disable|Rotate|Revoke|Delete|Suspend|Import)(Key|Keys|Keyspace|Policy|Owner)$/.test(
         name,
       ),
     );

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { Verdict } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Clients } from '../support/clients.ts';
 import { failureOf } from '../support/failure-of.ts';
 import { createTestClock } from '../support/test-clock.ts';
@@ -21,6 +22,8 @@ interface Mutation {
     readonly other: (clients: Clients, requestId: string) => Promise<object>;
   }>;
 }
+
+const MINUTE = { seconds: 60n, nanos: 0 };
 
 /** A mutation of one key that is named by its id. */
 function ofKey(
@@ -71,6 +74,17 @@ const MUTATIONS: readonly Mutation[] = [
     'EnableKey',
     (keys, id, requestId) => keys.enableKey({ id, requestId }),
     (id) => served().root.keys.disableKey({ id }),
+  ),
+  ofKey('RotateKey', (keys, id, requestId) => keys.rotateKey({ id, overlap: MINUTE, requestId })),
+  ofKey(
+    'CompleteRotation',
+    (keys, id, requestId) => keys.completeRotation({ id, requestId }),
+    (id) => served().root.keys.rotateKey({ id, overlap: MINUTE }),
+  ),
+  ofKey(
+    'CancelRotation',
+    (keys, id, requestId) => keys.cancelRotation({ id, requestId }),
+    (id) => served().root.keys.rotateKey({ id, overlap: MINUTE }),
   ),
   ofKey('RevokeKey', (keys, id, requestId) => keys.revokeKey({ id, reason: 'leaked', requestId })),
   ofKey('DeleteKey', (keys, id, requestId) => keys.deleteKey({ id, requestId })),
@@ -175,6 +189,23 @@ describe('a request id', () => {
     expect((await root.verify.verify({ token: again.token })).valid).toBe(true);
     const other = await root.keys.createKey({ key: { keyspaceId }, requestId: randomUUID() });
     expect(other.token).not.toBe(first.token);
+  });
+
+  test('brings the same token of a rotation again, also after the next one, and whether or not it waits', async () => {
+    const { root, issue } = served();
+    const { id } = await issue();
+    const requestId = randomUUID();
+    const first = await root.keys.rotateKey({ id, requestId });
+    await root.keys.rotateKey({ id });
+    for (const wait of [undefined, true, false]) {
+      const again = await root.keys.rotateKey({ id, requestId, wait });
+      expect({ ...again, propagation: undefined }).toEqual({ ...first, propagation: undefined });
+    }
+    // It is the first answer, not the present state: that token was retired by the second rotation.
+    expect((await root.verify.verify({ token: first.token })).verdict).toBe(Verdict.VERDICT_SECRET_RETIRED);
+    expect(
+      await failureOf((options) => root.keys.rotateKey({ id, requestId, overlap: MINUTE }, options)),
+    ).toMatchObject({ reason: 'IDEMPOTENCY_MISMATCH' });
   });
 
   test('used by twenty calls at the same time makes one key, and all get its token', async () => {

@@ -7,7 +7,16 @@ import { serveLatchkey } from './support/serve-latchkey.ts';
 const clock = createTestClock();
 const served = serveLatchkey({ clock });
 
-const OPERATIONS = ['enable', 'disable', 'revoke', 'delete', 'undelete', 'update'] as const;
+const OPERATIONS = [
+  'enable',
+  'disable',
+  'revoke',
+  'delete',
+  'undelete',
+  'update',
+  'rotate',
+  'completeRotation',
+] as const;
 type Operation = (typeof OPERATIONS)[number];
 
 function run(operation: Operation, id: string): Promise<ChangedKey> {
@@ -36,6 +45,8 @@ const TABLE: readonly {
       delete: 'NOT_FOUND',
       undelete: 'same',
       update: 'VALID',
+      rotate: 'SECRET_RETIRED',
+      completeRotation: 'same',
     },
   },
   {
@@ -48,6 +59,8 @@ const TABLE: readonly {
       delete: 'NOT_FOUND',
       undelete: 'same',
       update: 'DISABLED',
+      rotate: 'DISABLED',
+      completeRotation: 'same',
     },
   },
   {
@@ -60,6 +73,8 @@ const TABLE: readonly {
       delete: 'NOT_FOUND',
       undelete: 'same',
       update: 'KEY_REVOKED',
+      rotate: 'KEY_REVOKED',
+      completeRotation: 'KEY_REVOKED',
     },
   },
   {
@@ -73,6 +88,8 @@ const TABLE: readonly {
       delete: 'NOT_FOUND',
       undelete: 'same',
       update: 'EXPIRED',
+      rotate: 'EXPIRED',
+      completeRotation: 'same',
     },
   },
   {
@@ -86,6 +103,8 @@ const TABLE: readonly {
       delete: 'same',
       undelete: 'VALID',
       update: 'KEY_DELETED',
+      rotate: 'KEY_DELETED',
+      completeRotation: 'KEY_DELETED',
     },
   },
   {
@@ -98,6 +117,8 @@ const TABLE: readonly {
       delete: 'same',
       undelete: 'DISABLED',
       update: 'KEY_DELETED',
+      rotate: 'KEY_DELETED',
+      completeRotation: 'KEY_DELETED',
     },
   },
   {
@@ -110,6 +131,8 @@ const TABLE: readonly {
       delete: 'same',
       undelete: 'REVOKED',
       update: 'KEY_DELETED',
+      rotate: 'KEY_DELETED',
+      completeRotation: 'KEY_DELETED',
     },
   },
   {
@@ -122,6 +145,8 @@ const TABLE: readonly {
       delete: 'NOT_FOUND',
       undelete: 'same',
       update: 'KEY_REVOKED',
+      rotate: 'KEY_REVOKED',
+      completeRotation: 'KEY_REVOKED',
     },
   },
 ];

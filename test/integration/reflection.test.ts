@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { createReflectionClient, type ReflectionClient } from './support/reflection-client.ts';
 import { serveLatchkey } from './support/serve-latchkey.ts';
 
-const OURS = ['latchkey.v1.VerifyService', 'latchkey.v1.KeyService', 'latchkey.v1.KeyspaceService'];
+const OURS = [
+  'latchkey.v1.VerifyService',
+  'latchkey.v1.KeyService',
+  'latchkey.v1.KeyspaceService',
+  'latchkey.v1.PolicyService',
+  'latchkey.v1.OwnerService',
+  'latchkey.v1.ReplicaService',
+];
 const NOT_FOUND = 5;
 
 const served = serveLatchkey();
@@ -28,6 +35,12 @@ describe.each(['v1', 'v1alpha'] as const)('reflection %s', (version) => {
       'latchkey.v1.KeyService.CreateKey',
       'CreateKey makes a key and returns its token, which is shown only here.',
     ],
+    [
+      'latchkey.v1.ReplicaService',
+      'ReplicaService shows operators whether all replicas follow the change log.',
+    ],
+    ['latchkey.v1.Propagation', 'Propagation says how far a change had come when its call was answered.'],
+    ['latchkey.v1.KeyService.RotateKey', 'RotateKey gives a key a new secret and returns its token,'],
     ['latchkey.v1.Keyspace', 'The longest lifetime that a new key may be given. 1 second to 100 years.'],
   ])('knows %s with its comments', async (symbol, comment) => {
     const file = await client().fileOf(symbol);

@@ -8,6 +8,8 @@ export function openPostgresEngine(url: string, options: Partial<PostgresOptions
   return openPostgres({
     url,
     poolSize: 10,
+    loadPoolSize: 4,
+    replica: { id: 'rep_of_a_test', version: '0.0.0' },
     connectTimeoutMs: 10_000,
     acquireTimeoutMs: 10_000,
     statementTimeoutMs: 30_000,

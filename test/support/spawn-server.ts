@@ -32,6 +32,8 @@ export interface ServerCommand extends Omit<ServerProcess, 'address' | 'httpAddr
 
 /** What to run and with what environment. */
 export interface SpawnOptions {
+  /** The server's program, instead of the one that was built. */
+  readonly program?: string;
   /** The settings, and all else that the process is to see beside PATH and HOME. */
   readonly env: Readonly<Record<string, string>>;
   /** After the program's name; default: none. */
@@ -56,7 +58,7 @@ afterAll(async () => {
  * share a worker (`isolate: false`), at the worker's end.
  */
 export function spawnCommand(options: SpawnOptions): ServerCommand {
-  const program = resolve(ROOT, 'dist/server/main.js');
+  const program = options.program ?? resolve(ROOT, 'dist/server/main.js');
   const child = spawn(process.execPath, ['--import', END_WITH_STDIN, program, ...(options.words ?? [])], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...options.env },

@@ -1,6 +1,5 @@
 import type { Duration } from '../../../proto/gen/google/protobuf/duration.ts';
 import { invalidArgument, unexpectedResponse } from '../errors.ts';
-import type { ValidateOptions } from '../types/call.ts';
 
 /** A Duration of a span in ms. @throws LatchkeyError INVALID_FIELD if it is no number */
 export function toDuration(name: string, spanMs: number | null | undefined): Duration | undefined {
@@ -27,12 +26,4 @@ export function toTime(name: string, time: Date | null | undefined): Date | unde
 export function requiredTime(name: string, time: Date | undefined): Date {
   if (time === undefined) throw unexpectedResponse(`no ${name}`);
   return time;
-}
-
-/** When a change that could also be only looked at took effect; null: it was only looked at. */
-export function effectiveTime(
-  answer: { readonly effectiveTime: Date | undefined },
-  { validateOnly = false }: ValidateOptions,
-): Date | null {
-  return validateOnly ? null : requiredTime('effective_time', answer.effectiveTime);
 }

@@ -15,6 +15,7 @@ import { KeyServiceDefinition } from '../../../proto/gen/latchkey/v1/key_service
 import { KeyspaceServiceDefinition } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { OwnerServiceDefinition } from '../../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../../proto/gen/latchkey/v1/policy_service.ts';
+import { ReplicaServiceDefinition } from '../../../proto/gen/latchkey/v1/replica_service.ts';
 import { VerifyServiceDefinition } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { attemptMiddleware, type Attempts } from './attempts.ts';
 import { invalidArgument, LatchkeyError } from '../errors.ts';
@@ -47,6 +48,7 @@ export interface Connection {
   readonly keyspaces: Client<KeyspaceServiceDefinition, Options>;
   readonly policies: Client<PolicyServiceDefinition, Options>;
   readonly owners: Client<OwnerServiceDefinition, Options>;
+  readonly replicas: Client<ReplicaServiceDefinition, Options>;
   readonly health: Client<HealthDefinition, Options>;
   /**
    * Makes a call: with the token, a deadline, retries.
@@ -90,6 +92,7 @@ export function createConnection(options: ResolvedOptions): Connection {
     keyspaces: factory.create(KeyspaceServiceDefinition, channel),
     policies: factory.create(PolicyServiceDefinition, channel),
     owners: factory.create(OwnerServiceDefinition, channel),
+    replicas: factory.create(ReplicaServiceDefinition, channel),
     health: factory.create(HealthDefinition, channel),
 
     async call(rpc, request, callOptions, fallbackMs = options.deadlineMs) {

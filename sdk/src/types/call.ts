@@ -22,8 +22,30 @@ export interface ChangeOptions extends MutationOptions {
   readonly etag?: string | undefined;
 }
 
+/** Options of a call that may take access away. */
+export interface WaitOptions {
+  /**
+   * Answer once the change is effective on every replica, which takes milliseconds, and at most the server's
+   * `LATCHKEY_MAX_STALENESS_MS` (2 s) if a replica is cut off. With false the answer comes at once, with an
+   * `effectiveTime` in the future. Default: true.
+   */
+  readonly wait?: boolean | undefined;
+}
+
+/** Options of a call that changes something that exists and may take access away. */
+export interface NarrowOptions extends ChangeOptions, WaitOptions {}
+
+/** Options of `keys.rotate`. */
+export interface RotateOptions extends NarrowOptions {
+  /**
+   * How long the old secret passes beside the new one, ms: at most 365 days, and never longer than the key. Default: 0,
+   * the old secret ends now.
+   */
+  readonly overlapMs?: number | undefined;
+}
+
 /** Options of `keys.revoke`. */
-export interface RevokeOptions extends ChangeOptions {
+export interface RevokeOptions extends NarrowOptions {
   /** Why, in a word to count by: `leaked`, `superseded`, `off-boarded`. At most 64 characters. */
   readonly reason?: string | undefined;
   /** What people should know; kept in the audit record only. At most 1024 characters. */
@@ -31,7 +53,7 @@ export interface RevokeOptions extends ChangeOptions {
 }
 
 /** Options of `keys.batchRevoke`. */
-export interface BatchRevokeOptions extends MutationOptions, ValidateOptions {
+export interface BatchRevokeOptions extends MutationOptions, ValidateOptions, WaitOptions {
   /** Why, in a word to count by. At most 64 characters. */
   readonly reason?: string | undefined;
   /** What people should know; kept in the audit records only. At most 1024 characters. */
@@ -39,7 +61,7 @@ export interface BatchRevokeOptions extends MutationOptions, ValidateOptions {
 }
 
 /** Options of `keys.reportLeaked`. */
-export interface LeakOptions extends MutationOptions {
+export interface LeakOptions extends MutationOptions, WaitOptions {
   /** Where it was found; kept in the audit record only. At most 1024 characters. */
   readonly note?: string | undefined;
 }
@@ -48,7 +70,7 @@ export interface LeakOptions extends MutationOptions {
 export interface SuspendOptions extends RevokeOptions, ValidateOptions {}
 
 /** Options of `owners.delete`. */
-export interface DeleteOwnerOptions extends ChangeOptions, ValidateOptions {
+export interface DeleteOwnerOptions extends NarrowOptions, ValidateOptions {
   /**
    * What becomes of its keys: they are revoked (scope `keys:revoke` too), or live on without an owner. Default: it must
    * have none, else FAILED_PRECONDITION, reason OWNER_IN_USE.

@@ -1,4 +1,5 @@
 import type { ErrorReason } from './error.ts';
+import type { Propagated } from './propagation.ts';
 import type { EffectiveRules, NewRules, Rules, RulesChange } from './rules.ts';
 
 /** Whether a key works: EXPIRED once its `expireTime` has passed, else as it was switched. */
@@ -146,7 +147,7 @@ export interface KeyChoice {
 }
 
 /** Keys that were revoked together, or with `validateOnly` would be. */
-export interface RevokedKeys {
+export interface RevokedKeys extends Propagated {
   /** How many. */
   readonly count: number;
   /** The ids of the first 100 of them. */
@@ -234,7 +235,13 @@ export interface CreatedKey extends ChangedKey {
 }
 
 /** A key after a change that may take access away. */
-export interface NarrowedKey extends ChangedKey {
+export interface NarrowedKey extends ChangedKey, Propagated {
   /** No verification that starts after this time, on any replica, goes by the rules from before the change. */
   readonly effectiveTime: Date;
+}
+
+/** A key after its rotation. */
+export interface RotatedKey extends NarrowedKey {
+  /** The token with the new secret, to hand to the client. It is shown only here. */
+  readonly token: string;
 }

@@ -1,3 +1,5 @@
+import type { Propagated } from './propagation.ts';
+
 /** A keyspace: a set of keys with its own token prefix and rules for new keys. */
 export interface Keyspace {
   /** `ks_` and 16 letters and digits. */
@@ -107,7 +109,7 @@ export interface ChangedKeyspace {
 }
 
 /** A keyspace after a change that may take access away. */
-export interface NarrowedKeyspace extends ChangedKeyspace {
+export interface NarrowedKeyspace extends ChangedKeyspace, Propagated {
   /** No verification that starts after this time, on any replica, goes by the catalogue from before the change. */
   readonly effectiveTime: Date;
 }

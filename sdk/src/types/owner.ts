@@ -1,3 +1,5 @@
+import type { Propagated } from './propagation.ts';
+
 /** What names an owner. An `Owner` does too. */
 export interface OwnerRef {
   /** The keyspace it belongs to, `ks_…`. */
@@ -73,7 +75,7 @@ export interface ChangedOwner {
 }
 
 /** An owner after it was suspended, or with `validateOnly` as it is. */
-export interface SuspendedOwner extends ChangedOwner {
+export interface SuspendedOwner extends ChangedOwner, Propagated {
   /** The keys that are stopped, or would be. */
   readonly keys: OwnerKeyCounts;
   /** No verification that starts after this time, on any replica, accepts a key of it; null with `validateOnly`. */
@@ -81,7 +83,7 @@ export interface SuspendedOwner extends ChangedOwner {
 }
 
 /** What became of the keys of an owner that was deleted, or with `validateOnly` would. */
-export interface DeletedOwner {
+export interface DeletedOwner extends Propagated {
   /** The keys that it had. */
   readonly keys: OwnerKeyCounts;
   /** The ids of the first 100 keys that are hit, or would be. */

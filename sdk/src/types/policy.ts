@@ -1,3 +1,4 @@
+import type { Propagated } from './propagation.ts';
 import type { NewRules, Rules, RulesChange } from './rules.ts';
 
 /** A policy: a named bundle of rules, such as a plan or a role, that keys of its keyspace refer to. */
@@ -59,7 +60,7 @@ export interface ChangedPolicy {
 }
 
 /** A policy after a change that may take access away. */
-export interface NarrowedPolicy extends ChangedPolicy {
+export interface NarrowedPolicy extends ChangedPolicy, Propagated {
   /** No verification that starts after this time, on any replica, goes by the policy from before the change. */
   readonly effectiveTime: Date;
 }

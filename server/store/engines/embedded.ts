@@ -38,7 +38,8 @@ export async function openEmbedded(options: {
     });
     return {
       knex,
-      headReader: undefined,
+      loadKnex: knex,
+      log: undefined,
       unhurried: (work) => work(knex),
       async maintain() {
         await knex.raw('VACUUM ANALYZE');

@@ -1,11 +1,19 @@
 import type { Knex } from 'knex';
-import type { HeadReader } from '../../coherence/ports.ts';
+import type { LogReader } from '../../coherence/ports.ts';
 
 /** A database that is open. */
 export interface Engine {
   readonly knex: Knex;
-  /** Reads the change head over a connection of its own; undefined where this process owns the database alone. */
-  readonly headReader: HeadReader | undefined;
+  /** What verification reads with. */
+  readonly loadKnex: Knex;
+  /** The change log that replicas follow; undefined where this process owns the database alone. */
+  readonly log:
+    | {
+        readonly reader: LogReader;
+        /** Tells all replicas that there is something to read. */
+        hint(): Promise<void>;
+      }
+    | undefined;
   /** Work that may take its time, such as a migration: over a connection without limits to a statement's time. */
   unhurried<T>(work: (knex: Knex) => Promise<T>): Promise<T>;
   /** What to do now and then for the database's health; e.g. a VACUUM where there is no autovacuum. */

@@ -1,10 +1,9 @@
 import createKnex, { type Knex } from 'knex';
-import { Client, type ClientConfig } from 'pg';
-import type { HeadReader } from '../../coherence/ports.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Engine } from './engine.ts';
 import { knexLog } from './knex-log.ts';
-import { createSockets, destroySocket } from './sockets.ts';
+import { createLogReader, HINT_CHANNEL } from './log-reader.ts';
+import { createSockets } from './sockets.ts';
 
 /** Bounds of the connections to a Postgres. */
 export interface PostgresOptions {
@@ -17,8 +16,12 @@ export interface PostgresOptions {
   readonly acquireTimeoutMs: number;
   /** How long one statement may run, ms. */
   readonly statementTimeoutMs: number;
-  /** How long a poll of the change head may take, ms. */
+  /** Connections for the reads of verification, beside the pool. */
+  readonly loadPoolSize: number;
+  /** How long a poll of the change log may take, ms. */
   readonly pollTimeoutMs: number;
+  /** Who polls. */
+  readonly replica: { readonly id: string; readonly version: string };
   readonly logger: Logger;
 }
 
@@ -40,21 +43,35 @@ export function openPostgres(options: PostgresOptions): Engine {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
   };
-  const pool = createPool(options, options.poolSize, {
+  const bounded = {
     ...connection,
     statement_timeout: options.statementTimeoutMs,
     query_timeout: options.statementTimeoutMs + CLIENT_GRACE_MS,
+  };
+  const pool = createPool(options, options.poolSize, bounded);
+  const loadPool = createPool(options, options.loadPoolSize, {
+    ...bounded,
+    application_name: 'latchkey-load',
   });
-  const headReader = createHeadReader({
-    ...connection,
-    application_name: 'latchkey-poll',
-    connectionTimeoutMillis: options.pollTimeoutMs,
-    statement_timeout: options.pollTimeoutMs,
-    query_timeout: options.pollTimeoutMs,
-  });
+  const logReader = createLogReader(
+    {
+      ...connection,
+      application_name: 'latchkey-poll',
+      connectionTimeoutMillis: options.pollTimeoutMs,
+      statement_timeout: options.pollTimeoutMs,
+      query_timeout: options.pollTimeoutMs,
+    },
+    options.replica,
+  );
   return {
     knex: pool.knex,
-    headReader,
+    loadKnex: loadPool.knex,
+    log: {
+      reader: logReader,
+      async hint() {
+        await pool.knex.raw(`NOTIFY ${HINT_CHANNEL}`);
+      },
+    },
     async unhurried(work) {
       const patient = createPool(options, 1, connection);
       try {
@@ -65,8 +82,8 @@ export function openPostgres(options: PostgresOptions): Engine {
     },
     maintain: async () => {},
     async close() {
-      await headReader.close();
-      await pool.close();
+      await logReader.close();
+      await Promise.all([pool.close(), loadPool.close()]);
     },
   };
 }
@@ -89,46 +106,6 @@ function createPool(
     async close() {
       const timer = setTimeout(() => sockets.destroyAll(), GOODBYE_MS);
       await knex.destroy();
-      clearTimeout(timer);
-    },
-  };
-}
-
-/** Reads the change head over one connection that nothing else can keep busy; makes a new one after an error. */
-function createHeadReader(config: ClientConfig): HeadReader {
-  let client: Client | undefined;
-
-  async function connected(): Promise<Client> {
-    if (client !== undefined) return client;
-    const fresh = new Client(config);
-    // An idle connection that breaks says so here; the next poll finds out by itself.
-    fresh.on('error', () => {});
-    await fresh.connect();
-    client = fresh;
-    return fresh;
-  }
-
-  return {
-    async read() {
-      try {
-        const { rows } = await (
-          await connected()
-        ).query<{ seq: string }>('SELECT seq FROM change_head WHERE shard = 0');
-        const [row] = rows;
-        if (row === undefined) throw new Error('the table change_head has no row');
-        return { shard: 0, seq: Number(row.seq) };
-      } catch (error) {
-        if (client !== undefined) destroySocket(client);
-        client = undefined;
-        throw error;
-      }
-    },
-    async close() {
-      const last = client;
-      client = undefined;
-      if (last === undefined) return;
-      const timer = setTimeout(() => destroySocket(last), GOODBYE_MS);
-      await last.end().catch(() => {});
       clearTimeout(timer);
     },
   };

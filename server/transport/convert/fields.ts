@@ -56,6 +56,8 @@ export interface Fields {
   time(field: string, value: Date | undefined): number | undefined;
   /** A lifetime of 1 second to 100 years, ms. */
   ttl(field: string, value: Duration | undefined): number | undefined;
+  /** A span from nothing to `maxMs`, ms; absent: 0. */
+  span(field: string, value: Duration | undefined, maxMs: number): number;
   /** 1 to 1000; 0 stands for 50. */
   pageSize(value: number): number;
   /** @throws Fault INVALID_FIELD if anything was wrong, NOT_YET_SUPPORTED if nothing else was */
@@ -143,6 +145,14 @@ export function readFields(): Fields {
         return undefined;
       }
       return ttlMs;
+    },
+    span(field, value, maxMs) {
+      if (value === undefined) return 0;
+      const spanMs = Number(value.seconds) * SECOND_MS + Math.trunc(value.nanos / 1e6);
+      const isDuration = value.nanos >= 0 && value.nanos < 1e9;
+      if (isDuration && spanMs >= 0 && spanMs <= maxMs) return spanMs;
+      refuse(field, `must be from 0 to ${maxMs / SECOND_MS} s`);
+      return 0;
     },
     pageSize(value) {
       if (value < 0) refuse('page_size', 'must not be negative');

@@ -20,7 +20,8 @@ const STATES = {
 
 /** The key that a list or an answer shows. */
 export function toKey(key: KeyRecord, nowMs: number): Key {
-  const [newest] = key.secrets;
+  const current = key.secrets.filter(({ expireTimeMs }) => expireTimeMs === null || expireTimeMs > nowMs);
+  const [newest] = current;
   return {
     ...toRules(key),
     id: key.id,
@@ -39,7 +40,7 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
     revokeReason: key.revokeReason,
     deleteTime: toTimestamp(key.deleteTimeMs),
     purgeTime: toTimestamp(key.purgeTimeMs),
-    secrets: key.secrets.map((secret) => ({
+    secrets: current.map((secret) => ({
       id: secret.id,
       hint: secret.hint,
       createTime: toTimestamp(secret.createTimeMs),

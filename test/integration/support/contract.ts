@@ -14,7 +14,14 @@ import { DESCRIPTORS } from '../../../proto/gen/descriptors.ts';
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(DESCRIPTORS, 'base64')));
 
 /** The names of our services; health is not ours. */
-const SERVICES = ['VerifyService', 'KeyService', 'KeyspaceService', 'PolicyService', 'OwnerService'];
+const SERVICES = [
+  'VerifyService',
+  'KeyService',
+  'KeyspaceService',
+  'PolicyService',
+  'OwnerService',
+  'ReplicaService',
+];
 
 /** One RPC of our services. */
 export interface ContractRpc {

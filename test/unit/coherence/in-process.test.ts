@@ -18,6 +18,7 @@ test('memory of the only process is always fresh, and its changes take effect at
   const { coherence } = inProcess(0);
   expect(coherence.isFresh()).toBe(true);
   expect(coherence.effectiveDelayMs).toBe(0);
+  expect(await coherence.confirm(at(9))).toEqual({ replicas: 1, confirmed: 1 });
   await coherence.stop();
 });
 
@@ -34,7 +35,7 @@ test('a change is applied before it is covered', () => {
     memory: { forget: () => void seen.push(coherence.covers(at(8))), clear: () => {} },
     head: at(7),
   });
-  coherence.publish([{ kind: 'key', id: 'key_a' }], at(8));
+  coherence.publish([{ kind: 'key', id: 'key_a' }], at(8), coherence.epoch());
   expect(seen).toEqual([false]);
   expect(coherence.covers(at(8))).toBe(true);
 });
@@ -50,22 +51,23 @@ test('changes of every kind are applied in order', () => {
       { kind: 'imports' },
     ],
     at(8),
+    coherence.epoch(),
   );
-  coherence.publish([{ kind: 'key', id: 'key_b' }], at(9));
+  coherence.publish([{ kind: 'key', id: 'key_b' }], at(9), coherence.epoch());
   expect(forgotten).toEqual(['key_a', 'pol_a', 'ann', 'ks_a', 'imports', 'key_b']);
   expect(coherence.revision()).toEqual(at(9));
 });
 
 test('a change whose fate is unknown is applied, and the head stays', () => {
   const { coherence, forgotten } = inProcess(7);
-  coherence.publish([{ kind: 'key', id: 'key_a' }], undefined);
+  coherence.publish([{ kind: 'key', id: 'key_a' }], undefined, coherence.epoch());
   expect(forgotten).toEqual(['key_a']);
   expect(coherence.revision()).toEqual(at(7));
 });
 
 test('the head never goes back', () => {
   const { coherence } = inProcess(7);
-  coherence.publish([], at(9));
-  coherence.publish([], at(8));
+  coherence.publish([], at(9), coherence.epoch());
+  coherence.publish([], at(8), coherence.epoch());
   expect(coherence.revision()).toEqual(at(9));
 });

@@ -9,6 +9,7 @@ const PREFIXES: Readonly<Record<IdKind, string>> = {
   policy: 'pol_',
   secret: 'sec_',
   event: 'evt_',
+  replica: 'rep_',
 };
 const KINDS = Object.keys(PREFIXES) as IdKind[];
 const kind = fc.constantFrom(...KINDS);

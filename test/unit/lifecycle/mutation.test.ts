@@ -12,6 +12,8 @@ import { issueKey } from '../support/issue-key.ts';
 
 const REQUEST_ID = '3f0f7f44-2c1e-4f9c-9a0b-7d1a6c1f2e3d';
 const EFFECTIVE_DELAY_MS = 700;
+const CONFIRM_MS = 9;
+const PROPAGATION = { replicas: 3, confirmed: 2 };
 
 interface State {
   readonly seq: number;
@@ -29,6 +31,8 @@ function surroundings() {
   /** What happened, in order. */
   const events: string[] = [];
   const published: { readonly changes: readonly Change[]; readonly revision: Revision | undefined }[] = [];
+  const advances: { readonly changes: readonly Change[]; readonly wait: boolean }[] = [];
+  const confirmed: Revision[] = [];
   const claims: { readonly idHash: string; readonly expireTimeMs: number }[] = [];
   const control: { state: State; ending: Ending; collisions: number } = {
     state: { seq: 10, audit: [], answers: new Map() },
@@ -43,7 +47,10 @@ function surroundings() {
       audit: { append: async (event: AuditEvent) => void (audit = [...audit, event]) },
       changes: {
         head: async () => ({ shard: 0, seq }),
-        advance: async () => ({ shard: 0, seq: (seq += 1) }),
+        async advance(changes: readonly Change[], { wait }: { readonly wait: boolean }) {
+          advances.push({ changes, wait });
+          return { shard: 0, seq: (seq += 1) };
+        },
       },
       idempotency: {
         async claim(idHash: string, expireTimeMs: number) {
@@ -77,15 +84,23 @@ function surroundings() {
       isFresh: () => true,
       covers: () => true,
       revision: () => ({ shard: 0, seq: 0 }),
-      publish(changes, revision) {
+      epoch: () => 'e',
+      publish(changes, revision, epoch) {
         events.push('published');
+        expect(epoch).toBe('e');
         published.push({ changes, revision });
+      },
+      async confirm(revision) {
+        events.push('confirmed');
+        confirmed.push(revision);
+        clock.advance(CONFIRM_MS);
+        return PROPAGATION;
       },
       effectiveDelayMs: EFFECTIVE_DELAY_MS,
       stop: async () => {},
     },
   });
-  return { mutate, clock, log, events, published, claims, control };
+  return { mutate, clock, log, events, published, advances, confirmed, claims, control };
 }
 
 function callerNamed(keyId: string): Caller {
@@ -105,6 +120,16 @@ function creation(): Effect<{ key: typeof key; token: string }> {
     answer: { key, token },
     audit: { action: 'key.create', keyspaceId: key.keyspaceId, targetId: key.id, details: {} },
     changes: CHANGES,
+  };
+}
+
+/** What a mutation does that takes access away. */
+function revocation(): Effect<{ key: typeof key }> {
+  return {
+    answer: { key },
+    audit: { action: 'key.revoke', keyspaceId: key.keyspaceId, targetId: key.id, details: {} },
+    changes: CHANGES,
+    narrows: true,
   };
 }
 
@@ -136,6 +161,7 @@ describe('a mutation', () => {
       token,
       revision: '0.11',
       effectiveTimeMs: clock.nowMs() + EFFECTIVE_DELAY_MS,
+      propagation: undefined,
     });
   });
 
@@ -175,6 +201,73 @@ describe('a mutation', () => {
     expect(control.state.audit).toHaveLength(1);
     expect(published).toEqual([{ changes: CHANGES, revision: { shard: 0, seq: 11 } }]);
   });
+});
+
+describe('a mutation that takes access away', () => {
+  test('answers only when every replica knows, and is effective then', async () => {
+    const { mutate, clock, events, confirmed, advances } = surroundings();
+    const answer = await mutate('RevokeKey', request(), async () => revocation());
+    events.push('answered');
+    expect(events).toEqual(['committed', 'published', 'confirmed', 'answered']);
+    expect(confirmed).toEqual([{ shard: 0, seq: 11 }]);
+    expect(advances).toEqual([{ changes: CHANGES, wait: true }]);
+    // The clock stands where the wait ended.
+    expect(answer).toMatchObject({ effectiveTimeMs: clock.nowMs(), propagation: PROPAGATION });
+  });
+
+  test('does not wait if the caller does not want to: it is effective after the lease', async () => {
+    const { mutate, clock, events, advances } = surroundings();
+    const answer = await mutate('RevokeKey', request({ wait: false }), async () => revocation());
+    expect(events).toEqual(['committed', 'published']);
+    expect(advances).toEqual([{ changes: CHANGES, wait: false }]);
+    expect(answer).toMatchObject({
+      effectiveTimeMs: clock.nowMs() + EFFECTIVE_DELAY_MS,
+      propagation: undefined,
+    });
+  });
+
+  test('waits also where its aim was reached before, for whoever did it may not have', async () => {
+    const { mutate, clock, confirmed, advances } = surroundings();
+    const answer = await mutate('RevokeKey', request(), async () => ({ ...nothing(), narrows: true }));
+    expect(advances).toEqual([]);
+    expect(confirmed).toEqual([{ shard: 0, seq: 10 }]);
+    expect(answer).toMatchObject({ effectiveTimeMs: clock.nowMs(), propagation: PROPAGATION });
+  });
+
+  test('waits again when it is retried, for its first position', async () => {
+    const { mutate, clock, confirmed } = surroundings();
+    const act = () => mutate('RevokeKey', request({ requestId: REQUEST_ID }), async () => revocation());
+    await act();
+    await mutate('CreateKey', request(), async () => creation());
+    expect(await act()).toMatchObject({ effectiveTimeMs: clock.nowMs(), propagation: PROPAGATION });
+    expect(confirmed).toEqual([
+      { shard: 0, seq: 11 },
+      { shard: 0, seq: 11 },
+    ]);
+  });
+
+  test('may be retried with another wish to wait: that is the same request', async () => {
+    const { mutate, confirmed, control } = surroundings();
+    await mutate('RevokeKey', request({ requestId: REQUEST_ID, wait: false }), async () => revocation());
+    expect(confirmed).toEqual([]);
+    await mutate('RevokeKey', request({ requestId: REQUEST_ID, wait: true }), async () => revocation());
+    expect(confirmed).toEqual([{ shard: 0, seq: 11 }]);
+    expect(control.state.seq).toBe(11);
+  });
+
+  test('waits for nobody when it fails', async () => {
+    const { mutate, confirmed, control } = surroundings();
+    control.ending = 'reply lost';
+    await expect(mutate('RevokeKey', request(), async () => revocation())).rejects.toThrow('no reply');
+    expect(confirmed).toEqual([]);
+  });
+});
+
+test('a mutation that takes nothing away waits for nobody, even if the caller wants to', async () => {
+  const { mutate, confirmed, advances } = surroundings();
+  await mutate('CreateKey', request({ wait: true }), async () => creation());
+  expect(confirmed).toEqual([]);
+  expect(advances).toEqual([{ changes: CHANGES, wait: false }]);
 });
 
 describe('a mutation whose aim is reached already', () => {

@@ -3,8 +3,8 @@ import type { Store } from '../../../server/lifecycle/ports.ts';
 import { purge } from '../../../server/lifecycle/purge.ts';
 
 /** A store with so many rows to remove; remembers how many each call may take. */
-function storeWith(keys: number, answers: number, calls: string[]): Store {
-  const left = { keys, answers };
+function storeWith(keys: number, answers: number, logRows: number, calls: string[]): Store {
+  const left = { keys, answers, logRows };
   const purgeDue = (what: keyof typeof left) => async (nowMs: number, limit: number) => {
     calls.push(`${what} ${nowMs} ${limit}`);
     const removed = Math.min(limit, left[what]);
@@ -14,17 +14,21 @@ function storeWith(keys: number, answers: number, calls: string[]): Store {
   return {
     keys: { purgeDue: purgeDue('keys') },
     idempotency: { purgeDue: purgeDue('answers') },
+    changes: { purgeDue: purgeDue('logRows') },
   } as unknown as Store;
 }
 
 test.each([
-  [0, 0],
-  [1, 999],
-  [1000, 2500],
-])('%i keys and %i answers are all removed, in bounded transactions', async (keys, answers) => {
-  const calls: string[] = [];
-  const store = storeWith(keys, answers, calls);
-  expect(await purge(store, 7)).toEqual({ keys, answers });
-  expect(await purge(store, 7)).toEqual({ keys: 0, answers: 0 });
-  expect(new Set(calls)).toEqual(new Set(['keys 7 1000', 'answers 7 1000']));
-});
+  [0, 0, 0],
+  [1, 999, 1001],
+  [1000, 2500, 3],
+])(
+  '%i keys, %i answers and %i rows of the log are all removed, in bounded transactions',
+  async (keys, answers, logRows) => {
+    const calls: string[] = [];
+    const store = storeWith(keys, answers, logRows, calls);
+    expect(await purge(store, 7)).toEqual({ keys, answers, logRows });
+    expect(await purge(store, 7)).toEqual({ keys: 0, answers: 0, logRows: 0 });
+    expect(new Set(calls)).toEqual(new Set(['keys 7 1000', 'answers 7 1000', 'logRows 7 1000']));
+  },
+);

@@ -21,7 +21,7 @@ const IMPORTED = issueKey({ ownerId: 'ann', resourceAccess: { type: 'LISTED', id
 const DIGEST_REF = digestRef('ab'.repeat(32));
 const REFS = [NATIVE.id, DIGEST_REF] as const;
 type Ref = (typeof REFS)[number];
-const JOIN_MAX_MS = 2000;
+const STUCK_MS = 2000;
 
 /** Some seconds are usual; a busy machine takes longer. */
 const TIMEOUT_MS = 60_000;
@@ -151,7 +151,7 @@ function createWorld(scheduler: fc.Scheduler) {
     freshness: { isFresh: () => true, covers: () => true },
     monotonicMs: () => monotonicMs,
     maxBytes: 1_000_000,
-    joinMaxMs: JOIN_MAX_MS,
+    stuckMs: STUCK_MS,
   });
 
   function requireTrueSince(place: number, ref: Ref, answer: Snapshot | null): void {
@@ -204,7 +204,7 @@ function createWorld(scheduler: fc.Scheduler) {
           return;
         }
         case 'wait': {
-          monotonicMs += JOIN_MAX_MS / 2;
+          monotonicMs += STUCK_MS / 2;
           return;
         }
         default: {

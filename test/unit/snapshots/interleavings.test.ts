@@ -10,7 +10,7 @@ import { issueKey } from '../support/issue-key.ts';
  */
 const RECORDS = [issueKey().key, issueKey().key];
 const IDS = RECORDS.map(({ id }) => id);
-const JOIN_MAX_MS = 2000;
+const STUCK_MS = 2000;
 
 /** Some seconds are usual; a busy machine takes longer. */
 const TIMEOUT_MS = 60_000;
@@ -63,7 +63,7 @@ function createWorld(scheduler: fc.Scheduler): World {
     freshness: { isFresh: () => true, covers: () => true },
     monotonicMs: () => monotonicMs,
     maxBytes: 1_000_000,
-    joinMaxMs: JOIN_MAX_MS,
+    stuckMs: STUCK_MS,
   });
 
   /** Whether an answer could have been true at or after a version. */
@@ -113,7 +113,7 @@ function createWorld(scheduler: fc.Scheduler): World {
     },
     async wait() {
       await turn('wait');
-      monotonicMs += JOIN_MAX_MS / 2;
+      monotonicMs += STUCK_MS / 2;
     },
   };
 }

@@ -1,7 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Fault } from '../../../core/fault.ts';
 import { issueKey } from '../support/issue-key.ts';
-import { cacheUnderTest, JOIN_MAX_MS } from '../support/cache-under-test.ts';
+import { cacheUnderTest, STUCK_MS } from '../support/cache-under-test.ts';
 
 const { key } = issueKey();
 const newer = { ...key, version: 2 };
@@ -72,7 +72,7 @@ describe('a load that is older than the join limit', () => {
   test('is joined up to the limit', () => {
     const { cache, reads, passMs } = cacheUnderTest();
     void cache.load(key.id, undefined);
-    passMs(JOIN_MAX_MS - 1);
+    passMs(STUCK_MS - 1);
     void cache.load(key.id, undefined);
     expect(reads).toHaveLength(1);
   });
@@ -80,7 +80,7 @@ describe('a load that is older than the join limit', () => {
   test('is not joined from the limit on', () => {
     const { cache, reads, passMs } = cacheUnderTest();
     void cache.load(key.id, undefined);
-    passMs(JOIN_MAX_MS);
+    passMs(STUCK_MS);
     void cache.load(key.id, undefined);
     expect(reads).toHaveLength(2);
   });
@@ -88,7 +88,7 @@ describe('a load that is older than the join limit', () => {
   test('cannot overwrite what the newer one read, if it ends after it', async () => {
     const { cache, reads, passMs } = cacheUnderTest();
     const stuck = cache.load(key.id, undefined);
-    passMs(JOIN_MAX_MS);
+    passMs(STUCK_MS);
     const fresh = cache.load(key.id, undefined);
     const joined = cache.load(key.id, undefined);
     expect(reads).toHaveLength(2);
@@ -104,7 +104,7 @@ describe('a load that is older than the join limit', () => {
   test('is not remembered if it ends before the newer one', async () => {
     const { cache, reads, passMs } = cacheUnderTest();
     const stuck = cache.load(key.id, undefined);
-    passMs(JOIN_MAX_MS);
+    passMs(STUCK_MS);
     const fresh = cache.load(key.id, undefined);
     reads[0]?.answer(key);
     expect((await stuck)?.key).toBe(key);
@@ -117,7 +117,7 @@ describe('a load that is older than the join limit', () => {
   test('does not take the newer one with it when it ends', async () => {
     const { cache, reads, passMs } = cacheUnderTest();
     const stuck = cache.load(key.id, undefined);
-    passMs(JOIN_MAX_MS);
+    passMs(STUCK_MS);
     void cache.load(key.id, undefined);
     reads[0]?.fail(new Error('gave up'));
     await expect(stuck).rejects.toThrow('gave up');
@@ -127,15 +127,16 @@ describe('a load that is older than the join limit', () => {
 });
 
 describe('a wanted revision that memory does not cover', () => {
-  test('is not answered by a read that began before, and that read is not remembered', async () => {
+  test('is not answered by a read that began before, but by one after it, which is remembered', async () => {
     const { cache, reads } = cacheUnderTest();
     const before = cache.load(key.id, undefined);
     const wanted = cache.load(key.id, { shard: 0, seq: 1 });
-    expect(reads).toHaveLength(2);
-    reads[1]?.answer(newer);
-    expect((await wanted)?.key).toBe(newer);
+    expect(reads).toHaveLength(1);
     reads[0]?.answer(key);
     expect((await before)?.key).toBe(key);
+    await vi.waitFor(() => expect(reads).toHaveLength(2));
+    reads[1]?.answer(newer);
+    expect((await wanted)?.key).toBe(newer);
     expect(cache.recall(key.id, undefined)?.key).toBe(newer);
   });
 
@@ -145,5 +146,49 @@ describe('a wanted revision that memory does not cover', () => {
     void cache.load(key.id, undefined);
     void cache.load(key.id, { shard: 0, seq: 1 });
     expect(reads).toHaveLength(1);
+  });
+});
+
+describe('while memory may not answer', () => {
+  test('no load is answered by a read that began before it came, and all who come meanwhile share the next', async () => {
+    const { cache, reads, freshness } = cacheUnderTest();
+    freshness.fresh = false;
+    const first = cache.load(key.id, undefined);
+    const later = Array.from({ length: 50 }, () => cache.load(key.id, undefined));
+    expect(reads).toHaveLength(1);
+    reads[0]?.answer(key);
+    expect((await first)?.key).toBe(key);
+    await vi.waitFor(() => expect(reads).toHaveLength(2));
+    const latest = cache.load(key.id, undefined);
+    reads[1]?.answer(newer);
+    for (const snapshot of await Promise.all(later)) expect(snapshot?.key).toBe(newer);
+    await vi.waitFor(() => expect(reads).toHaveLength(3));
+    reads[2]?.answer(undefined);
+    expect(await latest).toBeNull();
+  });
+
+  test('a read that fails does not fail those who came after it', async () => {
+    const { cache, reads, freshness } = cacheUnderTest();
+    freshness.fresh = false;
+    const first = cache.load(key.id, undefined);
+    const second = cache.load(key.id, undefined);
+    reads[0]?.fail(new Error('gave up'));
+    await expect(first).rejects.toThrow('gave up');
+    await vi.waitFor(() => expect(reads).toHaveLength(2));
+    reads[1]?.answer(newer);
+    expect((await second)?.key).toBe(newer);
+  });
+
+  test('one that is stuck is waited for by nobody new', async () => {
+    const { cache, reads, freshness, passMs } = cacheUnderTest();
+    freshness.fresh = false;
+    const stuck = cache.load(key.id, undefined);
+    passMs(STUCK_MS);
+    const fresh = cache.load(key.id, undefined);
+    expect(reads).toHaveLength(2);
+    reads[1]?.answer(newer);
+    expect((await fresh)?.key).toBe(newer);
+    reads[0]?.fail(new Error('gave up'));
+    await expect(stuck).rejects.toThrow('gave up');
   });
 });

@@ -29,7 +29,7 @@ export interface CacheUnderTest {
   passMs(ms: number): void;
 }
 
-export const JOIN_MAX_MS = 2000;
+export const STUCK_MS = 2000;
 
 export function cacheUnderTest(options: { readonly maxBytes?: number } = {}): CacheUnderTest {
   const reads: ReadUnderWay[] = [];
@@ -56,7 +56,7 @@ export function cacheUnderTest(options: { readonly maxBytes?: number } = {}): Ca
     },
     monotonicMs: () => monotonicMs,
     maxBytes: options.maxBytes ?? 10_000_000,
-    joinMaxMs: JOIN_MAX_MS,
+    stuckMs: STUCK_MS,
   });
   return {
     cache,

@@ -301,6 +301,19 @@ export interface CreditLimit {
   initial: bigint;
 }
 
+/**
+ * Propagation says how far a change had come when its call was answered.
+ *
+ * The change is effective all the same: a replica that has not confirmed it
+ * cannot answer from memory any more, or is gone.
+ */
+export interface Propagation {
+  /** How many replicas were alive, the one that answered included. */
+  replicas: number;
+  /** How many of them had applied the change. */
+  confirmed: number;
+}
+
 function createBaseKey(): Key {
   return {
     id: "",
@@ -1501,6 +1514,73 @@ export const CreditLimit: MessageFns<CreditLimit> = {
   fromPartial(object: DeepPartial<CreditLimit>): CreditLimit {
     const message = createBaseCreditLimit();
     message.initial = (object.initial !== undefined && object.initial !== null) ? BigInt(object.initial) : 0n;
+    return message;
+  },
+};
+
+function createBasePropagation(): Propagation {
+  return { replicas: 0, confirmed: 0 };
+}
+
+export const Propagation: MessageFns<Propagation> = {
+  encode(message: Propagation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.replicas !== 0) {
+      writer.uint32(8).int32(message.replicas);
+    }
+    if (message.confirmed !== 0) {
+      writer.uint32(16).int32(message.confirmed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Propagation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePropagation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.replicas = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.confirmed = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Propagation>): Propagation {
+    return Propagation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Propagation>): Propagation {
+    const message = createBasePropagation();
+    message.replicas = object.replicas ?? 0;
+    message.confirmed = object.confirmed ?? 0;
     return message;
   },
 };

@@ -7,7 +7,7 @@ import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Key, KeyState, ResourceAccess, Restrictions } from "./key.ts";
+import { Key, KeyState, Propagation, ResourceAccess, Restrictions } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -244,6 +244,11 @@ export interface UpdateKeyRequest {
     | undefined;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** UpdateKeyResponse is the key after the change. */
@@ -258,7 +263,11 @@ export interface UpdateKeyResponse {
    * No verification that starts after this time, on any replica, is judged by
    * the rules from before the change.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** EnableKeyRequest names the key to switch on. */
@@ -289,6 +298,11 @@ export interface DisableKeyRequest {
   etag: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** DisableKeyResponse is the key after the change. */
@@ -303,14 +317,21 @@ export interface DisableKeyResponse {
    * No verification that starts after this time, on any replica, accepts the
    * key.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** RotateKeyRequest names the key to rotate. */
 export interface RotateKeyRequest {
   /** The id, `key_…`. At most 64 characters. */
   id: string;
-  /** How long the old secret goes on working. 0 or absent: it ends now. */
+  /**
+   * How long the old secret goes on working, at most a year, and never longer
+   * than the key. 0 or absent: it ends now.
+   */
   overlap:
     | Duration
     | undefined;
@@ -318,6 +339,11 @@ export interface RotateKeyRequest {
   etag: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** RotateKeyResponse is the key and its new token. */
@@ -330,6 +356,12 @@ export interface RotateKeyResponse {
   token: string;
   /** The position of the change in the change log. */
   revision: string;
+  /** No verification that starts after this time, on any replica, accepts a secret that was ended. */
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** CompleteRotationRequest names the key whose old secret ends. */
@@ -340,6 +372,11 @@ export interface CompleteRotationRequest {
   etag: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** CompleteRotationResponse is the key after the change. */
@@ -350,6 +387,12 @@ export interface CompleteRotationResponse {
     | undefined;
   /** The position of the change in the change log. */
   revision: string;
+  /** No verification that starts after this time, on any replica, accepts the old secret. */
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** CancelRotationRequest names the key whose new secret ends. */
@@ -360,6 +403,11 @@ export interface CancelRotationRequest {
   etag: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** CancelRotationResponse is the key after the change. */
@@ -370,6 +418,12 @@ export interface CancelRotationResponse {
     | undefined;
   /** The position of the change in the change log. */
   revision: string;
+  /** No verification that starts after this time, on any replica, accepts the new secret. */
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** RevokeKeyRequest names the key to end for good. */
@@ -390,6 +444,11 @@ export interface RevokeKeyRequest {
   etag: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** RevokeKeyResponse is the key after the change. */
@@ -404,7 +463,11 @@ export interface RevokeKeyResponse {
    * No verification that starts after this time, on any replica, accepts the
    * key.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /**
@@ -435,6 +498,11 @@ export interface BatchRevokeKeysRequest {
   validateOnly: boolean;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** BatchRevokeKeysResponse says how many keys were revoked. */
@@ -452,6 +520,8 @@ export interface BatchRevokeKeysResponse {
     | undefined;
   /** The ids of the first 100 of them. */
   sampleIds: string[];
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** DeleteKeyRequest names the key to delete. */
@@ -462,6 +532,11 @@ export interface DeleteKeyRequest {
   etag: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** DeleteKeyResponse is the key after the change. */
@@ -476,7 +551,11 @@ export interface DeleteKeyResponse {
    * No verification that starts after this time, on any replica, accepts the
    * key.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** UndeleteKeyRequest names the key to bring back. */
@@ -583,6 +662,11 @@ export interface ReportLeakedKeyRequest {
   note: string;
   /** See CreateKeyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** ReportLeakedKeyResponse is the key after its revocation. */
@@ -597,7 +681,11 @@ export interface ReportLeakedKeyResponse {
    * No verification that starts after this time, on any replica, accepts the
    * key.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 function createBaseCreateKeyRequest(): CreateKeyRequest {
@@ -1579,7 +1667,7 @@ export const ListKeysResponse: MessageFns<ListKeysResponse> = {
 };
 
 function createBaseUpdateKeyRequest(): UpdateKeyRequest {
-  return { key: undefined, updateMask: undefined, requestId: "" };
+  return { key: undefined, updateMask: undefined, requestId: "", wait: undefined };
 }
 
 export const UpdateKeyRequest: MessageFns<UpdateKeyRequest> = {
@@ -1592,6 +1680,9 @@ export const UpdateKeyRequest: MessageFns<UpdateKeyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -1633,6 +1724,14 @@ export const UpdateKeyRequest: MessageFns<UpdateKeyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1653,12 +1752,13 @@ export const UpdateKeyRequest: MessageFns<UpdateKeyRequest> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseUpdateKeyResponse(): UpdateKeyResponse {
-  return { key: undefined, revision: "", effectiveTime: undefined };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const UpdateKeyResponse: MessageFns<UpdateKeyResponse> = {
@@ -1671,6 +1771,9 @@ export const UpdateKeyResponse: MessageFns<UpdateKeyResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1712,6 +1815,14 @@ export const UpdateKeyResponse: MessageFns<UpdateKeyResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1732,6 +1843,9 @@ export const UpdateKeyResponse: MessageFns<UpdateKeyResponse> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -1883,7 +1997,7 @@ export const EnableKeyResponse: MessageFns<EnableKeyResponse> = {
 };
 
 function createBaseDisableKeyRequest(): DisableKeyRequest {
-  return { id: "", etag: "", requestId: "" };
+  return { id: "", etag: "", requestId: "", wait: undefined };
 }
 
 export const DisableKeyRequest: MessageFns<DisableKeyRequest> = {
@@ -1896,6 +2010,9 @@ export const DisableKeyRequest: MessageFns<DisableKeyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -1937,6 +2054,14 @@ export const DisableKeyRequest: MessageFns<DisableKeyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1957,12 +2082,13 @@ export const DisableKeyRequest: MessageFns<DisableKeyRequest> = {
     message.id = object.id ?? "";
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseDisableKeyResponse(): DisableKeyResponse {
-  return { key: undefined, revision: "", effectiveTime: undefined };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const DisableKeyResponse: MessageFns<DisableKeyResponse> = {
@@ -1975,6 +2101,9 @@ export const DisableKeyResponse: MessageFns<DisableKeyResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2016,6 +2145,14 @@ export const DisableKeyResponse: MessageFns<DisableKeyResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2036,12 +2173,15 @@ export const DisableKeyResponse: MessageFns<DisableKeyResponse> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
 
 function createBaseRotateKeyRequest(): RotateKeyRequest {
-  return { id: "", overlap: undefined, etag: "", requestId: "" };
+  return { id: "", overlap: undefined, etag: "", requestId: "", wait: undefined };
 }
 
 export const RotateKeyRequest: MessageFns<RotateKeyRequest> = {
@@ -2057,6 +2197,9 @@ export const RotateKeyRequest: MessageFns<RotateKeyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(34).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(40).bool(message.wait);
     }
     return writer;
   },
@@ -2106,6 +2249,14 @@ export const RotateKeyRequest: MessageFns<RotateKeyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2129,12 +2280,13 @@ export const RotateKeyRequest: MessageFns<RotateKeyRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseRotateKeyResponse(): RotateKeyResponse {
-  return { key: undefined, token: "", revision: "" };
+  return { key: undefined, token: "", revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const RotateKeyResponse: MessageFns<RotateKeyResponse> = {
@@ -2147,6 +2299,12 @@ export const RotateKeyResponse: MessageFns<RotateKeyResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(26).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(34).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2188,6 +2346,22 @@ export const RotateKeyResponse: MessageFns<RotateKeyResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2208,12 +2382,16 @@ export const RotateKeyResponse: MessageFns<RotateKeyResponse> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.token = object.token ?? "";
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
 
 function createBaseCompleteRotationRequest(): CompleteRotationRequest {
-  return { id: "", etag: "", requestId: "" };
+  return { id: "", etag: "", requestId: "", wait: undefined };
 }
 
 export const CompleteRotationRequest: MessageFns<CompleteRotationRequest> = {
@@ -2226,6 +2404,9 @@ export const CompleteRotationRequest: MessageFns<CompleteRotationRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -2267,6 +2448,14 @@ export const CompleteRotationRequest: MessageFns<CompleteRotationRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2287,12 +2476,13 @@ export const CompleteRotationRequest: MessageFns<CompleteRotationRequest> = {
     message.id = object.id ?? "";
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseCompleteRotationResponse(): CompleteRotationResponse {
-  return { key: undefined, revision: "" };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const CompleteRotationResponse: MessageFns<CompleteRotationResponse> = {
@@ -2302,6 +2492,12 @@ export const CompleteRotationResponse: MessageFns<CompleteRotationResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(18).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2335,6 +2531,22 @@ export const CompleteRotationResponse: MessageFns<CompleteRotationResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2354,12 +2566,16 @@ export const CompleteRotationResponse: MessageFns<CompleteRotationResponse> = {
     const message = createBaseCompleteRotationResponse();
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
 
 function createBaseCancelRotationRequest(): CancelRotationRequest {
-  return { id: "", etag: "", requestId: "" };
+  return { id: "", etag: "", requestId: "", wait: undefined };
 }
 
 export const CancelRotationRequest: MessageFns<CancelRotationRequest> = {
@@ -2372,6 +2588,9 @@ export const CancelRotationRequest: MessageFns<CancelRotationRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -2413,6 +2632,14 @@ export const CancelRotationRequest: MessageFns<CancelRotationRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2433,12 +2660,13 @@ export const CancelRotationRequest: MessageFns<CancelRotationRequest> = {
     message.id = object.id ?? "";
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseCancelRotationResponse(): CancelRotationResponse {
-  return { key: undefined, revision: "" };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const CancelRotationResponse: MessageFns<CancelRotationResponse> = {
@@ -2448,6 +2676,12 @@ export const CancelRotationResponse: MessageFns<CancelRotationResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(18).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2481,6 +2715,22 @@ export const CancelRotationResponse: MessageFns<CancelRotationResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2500,12 +2750,16 @@ export const CancelRotationResponse: MessageFns<CancelRotationResponse> = {
     const message = createBaseCancelRotationResponse();
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
 
 function createBaseRevokeKeyRequest(): RevokeKeyRequest {
-  return { id: "", reason: "", note: "", etag: "", requestId: "" };
+  return { id: "", reason: "", note: "", etag: "", requestId: "", wait: undefined };
 }
 
 export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
@@ -2524,6 +2778,9 @@ export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(42).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(48).bool(message.wait);
     }
     return writer;
   },
@@ -2581,6 +2838,14 @@ export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2603,12 +2868,13 @@ export const RevokeKeyRequest: MessageFns<RevokeKeyRequest> = {
     message.note = object.note ?? "";
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseRevokeKeyResponse(): RevokeKeyResponse {
-  return { key: undefined, revision: "", effectiveTime: undefined };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const RevokeKeyResponse: MessageFns<RevokeKeyResponse> = {
@@ -2621,6 +2887,9 @@ export const RevokeKeyResponse: MessageFns<RevokeKeyResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2662,6 +2931,14 @@ export const RevokeKeyResponse: MessageFns<RevokeKeyResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2682,6 +2959,9 @@ export const RevokeKeyResponse: MessageFns<RevokeKeyResponse> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2697,6 +2977,7 @@ function createBaseBatchRevokeKeysRequest(): BatchRevokeKeysRequest {
     note: "",
     validateOnly: false,
     requestId: "",
+    wait: undefined,
   };
 }
 
@@ -2728,6 +3009,9 @@ export const BatchRevokeKeysRequest: MessageFns<BatchRevokeKeysRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(74).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(80).bool(message.wait);
     }
     return writer;
   },
@@ -2817,6 +3101,14 @@ export const BatchRevokeKeysRequest: MessageFns<BatchRevokeKeysRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2843,12 +3135,13 @@ export const BatchRevokeKeysRequest: MessageFns<BatchRevokeKeysRequest> = {
     message.note = object.note ?? "";
     message.validateOnly = object.validateOnly ?? false;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseBatchRevokeKeysResponse(): BatchRevokeKeysResponse {
-  return { count: 0n, revision: "", effectiveTime: undefined, sampleIds: [] };
+  return { count: 0n, revision: "", effectiveTime: undefined, sampleIds: [], propagation: undefined };
 }
 
 export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
@@ -2867,6 +3160,9 @@ export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
     }
     for (const v of message.sampleIds) {
       writer.uint32(34).string(v!);
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2916,6 +3212,14 @@ export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
             message.sampleIds.push(reader.string());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2937,12 +3241,15 @@ export const BatchRevokeKeysResponse: MessageFns<BatchRevokeKeysResponse> = {
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
     message.sampleIds = object.sampleIds?.map((e) => e) || [];
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
 
 function createBaseDeleteKeyRequest(): DeleteKeyRequest {
-  return { id: "", etag: "", requestId: "" };
+  return { id: "", etag: "", requestId: "", wait: undefined };
 }
 
 export const DeleteKeyRequest: MessageFns<DeleteKeyRequest> = {
@@ -2955,6 +3262,9 @@ export const DeleteKeyRequest: MessageFns<DeleteKeyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -2996,6 +3306,14 @@ export const DeleteKeyRequest: MessageFns<DeleteKeyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3016,12 +3334,13 @@ export const DeleteKeyRequest: MessageFns<DeleteKeyRequest> = {
     message.id = object.id ?? "";
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseDeleteKeyResponse(): DeleteKeyResponse {
-  return { key: undefined, revision: "", effectiveTime: undefined };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const DeleteKeyResponse: MessageFns<DeleteKeyResponse> = {
@@ -3034,6 +3353,9 @@ export const DeleteKeyResponse: MessageFns<DeleteKeyResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3075,6 +3397,14 @@ export const DeleteKeyResponse: MessageFns<DeleteKeyResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3095,6 +3425,9 @@ export const DeleteKeyResponse: MessageFns<DeleteKeyResponse> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -3686,7 +4019,7 @@ export const ImportKeysResult: MessageFns<ImportKeysResult> = {
 };
 
 function createBaseReportLeakedKeyRequest(): ReportLeakedKeyRequest {
-  return { token: "", note: "", requestId: "" };
+  return { token: "", note: "", requestId: "", wait: undefined };
 }
 
 export const ReportLeakedKeyRequest: MessageFns<ReportLeakedKeyRequest> = {
@@ -3699,6 +4032,9 @@ export const ReportLeakedKeyRequest: MessageFns<ReportLeakedKeyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -3740,6 +4076,14 @@ export const ReportLeakedKeyRequest: MessageFns<ReportLeakedKeyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3760,12 +4104,13 @@ export const ReportLeakedKeyRequest: MessageFns<ReportLeakedKeyRequest> = {
     message.token = object.token ?? "";
     message.note = object.note ?? "";
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseReportLeakedKeyResponse(): ReportLeakedKeyResponse {
-  return { key: undefined, revision: "", effectiveTime: undefined };
+  return { key: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
@@ -3778,6 +4123,9 @@ export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3819,6 +4167,14 @@ export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3839,6 +4195,9 @@ export const ReportLeakedKeyResponse: MessageFns<ReportLeakedKeyResponse> = {
     message.key = (object.key !== undefined && object.key !== null) ? Key.fromPartial(object.key) : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -3929,7 +4288,14 @@ export const KeyServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** RotateKey gives a key a new secret. Not yet supported. */
+    /**
+     * RotateKey gives a key a new secret and returns its token, which is shown
+     * only here. Until the overlap is over, the old secret passes too. The key
+     * keeps its id, its rules and its limits. Scope `keys:write`.
+     *
+     * Errors: FAILED_PRECONDITION, reason ROTATION_UNDER_WAY, if a rotation is not
+     * completed yet; KEY_REVOKED; KEY_DELETED.
+     */
     rotateKey: {
       name: "RotateKey",
       requestType: RotateKeyRequest as typeof RotateKeyRequest,
@@ -3938,7 +4304,10 @@ export const KeyServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** CompleteRotation ends the old secret now. Not yet supported. */
+    /**
+     * CompleteRotation ends the old secret now: it is VERDICT_SECRET_RETIRED.
+     * Scope `keys:write`.
+     */
     completeRotation: {
       name: "CompleteRotation",
       requestType: CompleteRotationRequest as typeof CompleteRotationRequest,
@@ -3948,8 +4317,11 @@ export const KeyServiceDefinition = {
       options: {},
     },
     /**
-     * CancelRotation ends the new secret and keeps the old one. Not yet
-     * supported.
+     * CancelRotation ends the new secret now and keeps the old one. Scope
+     * `keys:write`.
+     *
+     * Errors: FAILED_PRECONDITION, reason NO_ROTATION, if there is no rotation, or
+     * its overlap is over.
      */
     cancelRotation: {
       name: "CancelRotation",
@@ -4084,16 +4456,29 @@ export interface KeyServiceImplementation<CallContextExt = {}> {
     request: DisableKeyRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<DisableKeyResponse>>;
-  /** RotateKey gives a key a new secret. Not yet supported. */
+  /**
+   * RotateKey gives a key a new secret and returns its token, which is shown
+   * only here. Until the overlap is over, the old secret passes too. The key
+   * keeps its id, its rules and its limits. Scope `keys:write`.
+   *
+   * Errors: FAILED_PRECONDITION, reason ROTATION_UNDER_WAY, if a rotation is not
+   * completed yet; KEY_REVOKED; KEY_DELETED.
+   */
   rotateKey(request: RotateKeyRequest, context: CallContext & CallContextExt): Promise<DeepPartial<RotateKeyResponse>>;
-  /** CompleteRotation ends the old secret now. Not yet supported. */
+  /**
+   * CompleteRotation ends the old secret now: it is VERDICT_SECRET_RETIRED.
+   * Scope `keys:write`.
+   */
   completeRotation(
     request: CompleteRotationRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<CompleteRotationResponse>>;
   /**
-   * CancelRotation ends the new secret and keeps the old one. Not yet
-   * supported.
+   * CancelRotation ends the new secret now and keeps the old one. Scope
+   * `keys:write`.
+   *
+   * Errors: FAILED_PRECONDITION, reason NO_ROTATION, if there is no rotation, or
+   * its overlap is over.
    */
   cancelRotation(
     request: CancelRotationRequest,
@@ -4186,16 +4571,29 @@ export interface KeyServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<DisableKeyRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<DisableKeyResponse>;
-  /** RotateKey gives a key a new secret. Not yet supported. */
+  /**
+   * RotateKey gives a key a new secret and returns its token, which is shown
+   * only here. Until the overlap is over, the old secret passes too. The key
+   * keeps its id, its rules and its limits. Scope `keys:write`.
+   *
+   * Errors: FAILED_PRECONDITION, reason ROTATION_UNDER_WAY, if a rotation is not
+   * completed yet; KEY_REVOKED; KEY_DELETED.
+   */
   rotateKey(request: DeepPartial<RotateKeyRequest>, options?: CallOptions & CallOptionsExt): Promise<RotateKeyResponse>;
-  /** CompleteRotation ends the old secret now. Not yet supported. */
+  /**
+   * CompleteRotation ends the old secret now: it is VERDICT_SECRET_RETIRED.
+   * Scope `keys:write`.
+   */
   completeRotation(
     request: DeepPartial<CompleteRotationRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<CompleteRotationResponse>;
   /**
-   * CancelRotation ends the new secret and keeps the old one. Not yet
-   * supported.
+   * CancelRotation ends the new secret now and keeps the old one. Scope
+   * `keys:write`.
+   *
+   * Errors: FAILED_PRECONDITION, reason NO_ROTATION, if there is no rotation, or
+   * its overlap is over.
    */
   cancelRotation(
     request: DeepPartial<CancelRotationRequest>,

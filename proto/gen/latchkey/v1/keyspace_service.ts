@@ -7,6 +7,7 @@ import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
+import { Propagation } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -171,6 +172,11 @@ export interface UpdateKeyspaceRequest {
     | undefined;
   /** See CreateKeyspaceRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** UpdateKeyspaceResponse is the keyspace after the change. */
@@ -185,7 +191,11 @@ export interface UpdateKeyspaceResponse {
    * No verification that starts after this time, on any replica, is judged by
    * the catalogue from before the change.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** DeleteKeyspaceRequest names the keyspace to delete. */
@@ -993,7 +1003,7 @@ export const ListKeyspacesResponse: MessageFns<ListKeyspacesResponse> = {
 };
 
 function createBaseUpdateKeyspaceRequest(): UpdateKeyspaceRequest {
-  return { keyspace: undefined, updateMask: undefined, requestId: "" };
+  return { keyspace: undefined, updateMask: undefined, requestId: "", wait: undefined };
 }
 
 export const UpdateKeyspaceRequest: MessageFns<UpdateKeyspaceRequest> = {
@@ -1006,6 +1016,9 @@ export const UpdateKeyspaceRequest: MessageFns<UpdateKeyspaceRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -1047,6 +1060,14 @@ export const UpdateKeyspaceRequest: MessageFns<UpdateKeyspaceRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1069,12 +1090,13 @@ export const UpdateKeyspaceRequest: MessageFns<UpdateKeyspaceRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseUpdateKeyspaceResponse(): UpdateKeyspaceResponse {
-  return { keyspace: undefined, revision: "", effectiveTime: undefined };
+  return { keyspace: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
@@ -1087,6 +1109,9 @@ export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1128,6 +1153,14 @@ export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1150,6 +1183,9 @@ export const UpdateKeyspaceResponse: MessageFns<UpdateKeyspaceResponse> = {
       : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };

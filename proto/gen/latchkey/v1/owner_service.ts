@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Limit } from "./key.ts";
+import { Limit, Propagation } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -212,6 +212,11 @@ export interface SuspendOwnerRequest {
   validateOnly: boolean;
   /** See CreateOwnerRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** SuspendOwnerResponse is the owner after the change. */
@@ -230,7 +235,11 @@ export interface SuspendOwnerResponse {
     | Date
     | undefined;
   /** The keys that are stopped, or would be. */
-  keys: OwnerKeyCounts | undefined;
+  keys:
+    | OwnerKeyCounts
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** ResumeOwnerRequest names the owner to resume. */
@@ -269,6 +278,11 @@ export interface DeleteOwnerRequest {
   validateOnly: boolean;
   /** See CreateOwnerRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** DeleteOwnerResponse says what became of the owner's keys. */
@@ -285,7 +299,11 @@ export interface DeleteOwnerResponse {
    * No verification that starts after this time, on any replica, accepts a key
    * that was revoked. Absent with `validate_only`.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 function createBaseOwner(): Owner {
@@ -1231,7 +1249,16 @@ export const UpdateOwnerResponse: MessageFns<UpdateOwnerResponse> = {
 };
 
 function createBaseSuspendOwnerRequest(): SuspendOwnerRequest {
-  return { keyspaceId: "", id: "", reason: "", note: "", etag: "", validateOnly: false, requestId: "" };
+  return {
+    keyspaceId: "",
+    id: "",
+    reason: "",
+    note: "",
+    etag: "",
+    validateOnly: false,
+    requestId: "",
+    wait: undefined,
+  };
 }
 
 export const SuspendOwnerRequest: MessageFns<SuspendOwnerRequest> = {
@@ -1256,6 +1283,9 @@ export const SuspendOwnerRequest: MessageFns<SuspendOwnerRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(58).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(64).bool(message.wait);
     }
     return writer;
   },
@@ -1329,6 +1359,14 @@ export const SuspendOwnerRequest: MessageFns<SuspendOwnerRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1353,12 +1391,13 @@ export const SuspendOwnerRequest: MessageFns<SuspendOwnerRequest> = {
     message.etag = object.etag ?? "";
     message.validateOnly = object.validateOnly ?? false;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseSuspendOwnerResponse(): SuspendOwnerResponse {
-  return { owner: undefined, revision: "", effectiveTime: undefined, keys: undefined };
+  return { owner: undefined, revision: "", effectiveTime: undefined, keys: undefined, propagation: undefined };
 }
 
 export const SuspendOwnerResponse: MessageFns<SuspendOwnerResponse> = {
@@ -1374,6 +1413,9 @@ export const SuspendOwnerResponse: MessageFns<SuspendOwnerResponse> = {
     }
     if (message.keys !== undefined) {
       OwnerKeyCounts.encode(message.keys, writer.uint32(34).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1423,6 +1465,14 @@ export const SuspendOwnerResponse: MessageFns<SuspendOwnerResponse> = {
             message.keys = OwnerKeyCounts.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1445,6 +1495,9 @@ export const SuspendOwnerResponse: MessageFns<SuspendOwnerResponse> = {
     message.effectiveTime = object.effectiveTime ?? undefined;
     message.keys = (object.keys !== undefined && object.keys !== null)
       ? OwnerKeyCounts.fromPartial(object.keys)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -1609,7 +1662,7 @@ export const ResumeOwnerResponse: MessageFns<ResumeOwnerResponse> = {
 };
 
 function createBaseDeleteOwnerRequest(): DeleteOwnerRequest {
-  return { keyspaceId: "", id: "", keysFate: 0, etag: "", validateOnly: false, requestId: "" };
+  return { keyspaceId: "", id: "", keysFate: 0, etag: "", validateOnly: false, requestId: "", wait: undefined };
 }
 
 export const DeleteOwnerRequest: MessageFns<DeleteOwnerRequest> = {
@@ -1631,6 +1684,9 @@ export const DeleteOwnerRequest: MessageFns<DeleteOwnerRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(50).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(56).bool(message.wait);
     }
     return writer;
   },
@@ -1696,6 +1752,14 @@ export const DeleteOwnerRequest: MessageFns<DeleteOwnerRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1719,12 +1783,13 @@ export const DeleteOwnerRequest: MessageFns<DeleteOwnerRequest> = {
     message.etag = object.etag ?? "";
     message.validateOnly = object.validateOnly ?? false;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseDeleteOwnerResponse(): DeleteOwnerResponse {
-  return { keys: undefined, sampleIds: [], revision: "", effectiveTime: undefined };
+  return { keys: undefined, sampleIds: [], revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const DeleteOwnerResponse: MessageFns<DeleteOwnerResponse> = {
@@ -1740,6 +1805,9 @@ export const DeleteOwnerResponse: MessageFns<DeleteOwnerResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(34).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1789,6 +1857,14 @@ export const DeleteOwnerResponse: MessageFns<DeleteOwnerResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1812,6 +1888,9 @@ export const DeleteOwnerResponse: MessageFns<DeleteOwnerResponse> = {
     message.sampleIds = object.sampleIds?.map((e) => e) || [];
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };

@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Limit, ResourceAccess, Restrictions } from "./key.ts";
+import { Limit, Propagation, ResourceAccess, Restrictions } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -146,6 +146,11 @@ export interface UpdatePolicyRequest {
     | undefined;
   /** See CreatePolicyRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** UpdatePolicyResponse is the policy after the change. */
@@ -160,7 +165,11 @@ export interface UpdatePolicyResponse {
    * No verification that starts after this time, on any replica, is judged by
    * the policy from before the change.
    */
-  effectiveTime: Date | undefined;
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** DeletePolicyRequest names the policy to delete. */
@@ -873,7 +882,7 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
 };
 
 function createBaseUpdatePolicyRequest(): UpdatePolicyRequest {
-  return { policy: undefined, updateMask: undefined, requestId: "" };
+  return { policy: undefined, updateMask: undefined, requestId: "", wait: undefined };
 }
 
 export const UpdatePolicyRequest: MessageFns<UpdatePolicyRequest> = {
@@ -886,6 +895,9 @@ export const UpdatePolicyRequest: MessageFns<UpdatePolicyRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -927,6 +939,14 @@ export const UpdatePolicyRequest: MessageFns<UpdatePolicyRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -949,12 +969,13 @@ export const UpdatePolicyRequest: MessageFns<UpdatePolicyRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseUpdatePolicyResponse(): UpdatePolicyResponse {
-  return { policy: undefined, revision: "", effectiveTime: undefined };
+  return { policy: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
@@ -967,6 +988,9 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
     }
     if (message.effectiveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1008,6 +1032,14 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
             message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1030,6 +1062,9 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
       : undefined;
     message.revision = object.revision ?? "";
     message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };

@@ -1,6 +1,7 @@
 import { ruleRows } from './rule-rows.ts';
 import {
   allBad,
+  allowing,
   bad,
   etags,
   good,
@@ -12,6 +13,7 @@ import {
   pageTokens,
   requestIds,
   SOME_TOKEN,
+  spans,
   texts,
   times,
   type Row,
@@ -20,6 +22,8 @@ import {
 
 const policyIds = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `pol_${String(index).padStart(16, '0')}`);
+
+const YEAR_S = BigInt(365 * 86_400);
 
 /** The attributes of a key, which CreateKey, UpdateKey and ImportKeys read alike. */
 export const KEY_ATTRIBUTE_ROWS: readonly Row[] = [
@@ -167,7 +171,7 @@ const update: Table = {
     ),
   ],
   // Not named by the mask, so not read: they cannot be changed here.
-  free: [...OUTPUT_ONLY, 'key.keyspace_id', 'key.state', 'key.limits'],
+  free: [...OUTPUT_ONLY, 'key.keyspace_id', 'key.state', 'key.limits', 'wait'],
 };
 
 const target: readonly Row[] = [
@@ -177,12 +181,44 @@ const target: readonly Row[] = [
   allBad({ id: '', etag: '\0', request_id: 'x' }, ['id', 'etag', 'request_id']),
 ];
 
-const targets: readonly Table[] = ['EnableKey', 'DisableKey', 'DeleteKey', 'UndeleteKey'].map((name) => ({
+const targets: readonly Table[] = [
+  { name: 'EnableKey', free: [] },
+  { name: 'DisableKey', free: ['wait'] },
+  { name: 'DeleteKey', free: ['wait'] },
+  { name: 'UndeleteKey', free: [] },
+].map(({ name, free }) => ({
   rpc: `KeyService/${name}`,
   good: ({ keyId }) => ({ id: keyId }),
   rows: target,
-  free: [],
+  free,
 }));
+
+const rotate: Table = {
+  rpc: 'KeyService/RotateKey',
+  good: ({ keyId }) => ({ id: keyId }),
+  // Of those that pass, only the first finds no other under way.
+  rows: [
+    ...target,
+    ...allowing([0, 9], spans('overlap', YEAR_S)),
+    allBad({ id: '', overlap: { seconds: -1n, nanos: 0 }, etag: '\0', request_id: 'x' }, [
+      'id',
+      'overlap',
+      'etag',
+      'request_id',
+    ]),
+  ],
+  free: ['wait'],
+};
+
+const completeRotation: Table = {
+  rpc: 'KeyService/CompleteRotation',
+  good: ({ keyId }) => ({ id: keyId }),
+  rows: target,
+  free: ['wait'],
+};
+
+/** There may be nothing to cancel. */
+const cancelRotation: Table = { ...completeRotation, rpc: 'KeyService/CancelRotation' };
 
 const revoke: Table = {
   rpc: 'KeyService/RevokeKey',
@@ -193,7 +229,7 @@ const revoke: Table = {
     ...texts('note', 1024, { multiline: true }),
     allBad({ id: '', reason: '\n', note: '\0', etag: 'x'.repeat(65) }, ['id', 'reason', 'note', 'etag']),
   ],
-  free: [],
+  free: ['wait'],
 };
 
 const get: Table = {
@@ -329,7 +365,7 @@ const batchRevoke: Table = {
       ['keyspace_id', 'owner_id', 'policy_id', 'tag', 'reason', 'note', 'request_id'],
     ),
   ],
-  free: ['validate_only'],
+  free: ['validate_only', 'wait'],
 };
 
 const nothings = (count: number): object[] => Array.from({ length: count }, () => ({}));
@@ -364,7 +400,7 @@ const reportLeaked: Table = {
     ...requestIds,
     allBad({ token: '', note: '\0', request_id: 'x' }, ['token', 'note', 'request_id']),
   ],
-  free: [],
+  free: ['wait'],
 };
 
 // Those that revoke the key come last.
@@ -374,6 +410,9 @@ export const KEY_TABLES: readonly Table[] = [
   list,
   update,
   ...targets,
+  rotate,
+  completeRotation,
+  cancelRotation,
   batchRevoke,
   importKeys,
   lookup,

@@ -207,7 +207,7 @@ const update: Table = {
     ...masks('max_ttl', ['slug', 'keyspace', 'apis.name']),
     ...requestIds,
   ],
-  free: [...OUTPUT_ONLY, 'keyspace.slug', 'keyspace.require_expiry'],
+  free: [...OUTPUT_ONLY, 'keyspace.slug', 'keyspace.require_expiry', 'wait'],
 };
 
 const get: Table = {

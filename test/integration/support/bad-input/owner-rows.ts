@@ -128,7 +128,7 @@ const suspend: Table = {
     ...texts('note', 1024, { multiline: true }),
     allBad({ id: '', reason: '\n', note: '\0' }, ['id', 'reason', 'note']),
   ],
-  free: ['validate_only'],
+  free: ['validate_only', 'wait'],
 };
 
 const resume: Table = {
@@ -148,7 +148,7 @@ const remove: Table = {
     ...[3, -1, 2_147_483_647].map((fate) => bad('keys_fate', String(fate), fate)),
     allBad({ id: '', keys_fate: 9 }, ['id', 'keys_fate']),
   ],
-  free: ['validate_only'],
+  free: ['validate_only', 'wait'],
 };
 
 export const OWNER_TABLES: readonly Table[] = [create, get, list, update, suspend, resume, remove];

@@ -90,7 +90,7 @@ const update: Table = {
     ...requestIds,
   ],
   // Not named by the mask, so not read: they cannot be changed here.
-  free: [...OUTPUT_ONLY, 'policy.keyspace_id', 'policy.limits'],
+  free: [...OUTPUT_ONLY, 'policy.keyspace_id', 'policy.limits', 'wait'],
 };
 
 const get: Table = {

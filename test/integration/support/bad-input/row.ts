@@ -216,6 +216,30 @@ export function lifetimes(path: string): readonly Row[] {
   ];
 }
 
+/** Rows for a span of nothing to `maxS` seconds. */
+export function spans(path: string, maxS: bigint): readonly Row[] {
+  const span = (seconds: bigint, nanos = 0): object => ({ seconds, nanos });
+  return [
+    ...[undefined, span(0n), span(0n, 999_999_999), span(1n), span(maxS)].map((value) =>
+      good(path, value === undefined ? 'nothing' : describeSpan(value), value),
+    ),
+    ...[
+      span(-1n),
+      span(0n, -1),
+      span(-1n, -999_999_999),
+      span(-1n, 999_999_999),
+      span(maxS, 1_000_000),
+      span(maxS + 1n),
+      span(INT64_MAX),
+      span(INT64_MIN),
+      span(INT64_MAX, 2_147_483_647),
+      span(INT64_MIN, -2_147_483_648),
+      span(0n, 1_000_000_000),
+      span(5n, -1),
+    ].map((value) => bad(path, describeSpan(value), value)),
+  ];
+}
+
 /** Rows for data of the user's own. */
 export function metadata(path: string): readonly Row[] {
   const entries = (count: number): Record<string, string> =>

@@ -1,0 +1,181 @@
+import type { Revision } from '../../core/revision.ts';
+import type { Clock } from '../telemetry/clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Coherence, Memory } from './coherence.ts';
+import type { AwaitReplicas } from './await-replicas.ts';
+import { LOG_PAGE_MAX, type LogPage, type LogReader } from './ports.ts';
+
+/** Coherence by following the change log, with its loop to start. */
+export interface LogWatch extends Coherence {
+  /** Polls until memory may answer, and then goes on until `stop`. @throws if the first poll fails */
+  start(): Promise<void>;
+}
+
+/** At least this long between the ends and beginnings of polls, ms. */
+const POLL_PAUSE_MS = 5;
+
+/**
+ * Coherence of a process that shares its database with others: a replica.
+ *
+ * **Poll.** Every `pollMs`, and at once on a hint, one statement renews the replica's lease, acknowledges what it has
+ * applied (its cursor) and reads the changes after it, which are then applied to memory. Positions are gapless, so a page
+ * that has fewer rows than there are positions shows that something is missing; then, and where the log lies in another
+ * epoch or before the cursor, everything is forgotten and the replica goes on from the head.
+ *
+ * **Lease.** Memory may answer until `leaseMs` after the *previous* successful poll was sent, tested on the monotonic and
+ * on the wall clock (the former may stand still while a machine is suspended). A change that the last poll did not see
+ * was committed after that poll read; whoever made it sees the lease of the poll before, which was visible by then, and
+ * waits for this replica or for the lease to be over. The last poll's own lease may not be visible yet: counted from its
+ * sending, a poll that stalls between its read and its commit would let memory answer from before a change that was
+ * already declared effective.
+ *
+ * The process has applied its own changes when they were made, so it leaves them out.
+ */
+export function createLogWatch(options: {
+  readonly memory: Memory;
+  readonly reader: LogReader;
+  readonly awaitReplicas: AwaitReplicas;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Time between two polls, ms. */
+  readonly pollMs: number;
+  /** How long memory may answer without a poll, ms. */
+  readonly leaseMs: number;
+}): LogWatch {
+  const { memory, reader, awaitReplicas, clock, logger, pollMs, leaseMs } = options;
+  let cursor: Revision = { shard: 0, seq: -1 };
+  let epoch: string | undefined;
+  /** Positions above the cursor that are this process's own and have been applied. */
+  const own = new Set<number>();
+  /** When the last successful poll was sent. */
+  let previous: { readonly monotonicMs: number; readonly wallMs: number } | undefined;
+  let validUntilMonotonicMs = -Infinity;
+  let validUntilWallMs = -Infinity;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let dueMs = Infinity;
+  let hinted = false;
+  let started = false;
+  let stopped = false;
+  let failing = false;
+
+  const isFresh = (): boolean =>
+    clock.monotonicMs() < validUntilMonotonicMs && clock.nowMs() < validUntilWallMs;
+
+  function advance(): void {
+    while (own.delete(cursor.seq + 1)) cursor = { shard: cursor.shard, seq: cursor.seq + 1 };
+  }
+
+  function resync(page: LogPage, why: string): void {
+    if (epoch !== undefined)
+      logger.warn({ why, cursor: cursor.seq, head: page.head.seq }, 'coherence.resync');
+    memory.clear();
+    own.clear();
+    cursor = page.head;
+    epoch = page.epoch;
+  }
+
+  /**
+   * Applies a page.
+   * @param sentCursor the cursor that it was read after: changes of our own may have moved it on since
+   * @returns whether somebody waits for this replica's acknowledgement
+   */
+  function apply(page: LogPage, sentCursor: number): boolean {
+    const { head, rows } = page;
+    if (page.epoch !== epoch) {
+      resync(page, 'another epoch');
+      return true;
+    }
+    if (head.seq < sentCursor) {
+      resync(page, 'the head went back');
+      return true;
+    }
+    if (rows.length !== head.seq - sentCursor) {
+      resync(page, rows.length < LOG_PAGE_MAX ? 'rows are missing' : 'too far behind');
+      return true;
+    }
+    let awaited = false;
+    for (const { seq, change, wait } of rows) {
+      if (own.delete(seq) || seq <= cursor.seq) continue;
+      if (change === 'anything') memory.clear();
+      else if (change !== 'nothing') memory.forget(change);
+      awaited ||= wait;
+    }
+    if (head.seq > cursor.seq) cursor = head;
+    advance();
+    return awaited;
+  }
+
+  async function poll(): Promise<boolean> {
+    const sent = { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
+    const sentCursor = cursor.seq;
+    const awaited = apply(await reader.poll({ cursor: sentCursor, leaseMs }), sentCursor);
+    if (previous !== undefined) {
+      validUntilMonotonicMs = previous.monotonicMs + leaseMs;
+      validUntilWallMs = previous.wallMs + leaseMs;
+    }
+    previous = sent;
+    return awaited || !isFresh();
+  }
+
+  async function pollAndRepeat(): Promise<void> {
+    let again = false;
+    hinted = false;
+    try {
+      again = await poll();
+      if (failing) logger.info('database.recovered');
+      failing = false;
+    } catch (error) {
+      if (!failing) logger.warn({ err: error, leaseMs }, 'database.unavailable');
+      failing = true;
+    }
+    running = undefined;
+    schedule(again || hinted ? POLL_PAUSE_MS : pollMs);
+  }
+
+  function schedule(delayMs: number): void {
+    if (stopped) return;
+    clearTimeout(timer);
+    dueMs = clock.monotonicMs() + delayMs;
+    timer = setTimeout(() => {
+      running = pollAndRepeat();
+    }, delayMs);
+  }
+
+  reader.onHint(() => {
+    hinted = true;
+    // Not put off where one is due anyway: hints can come faster than polls.
+    if (started && running === undefined && dueMs - clock.monotonicMs() > POLL_PAUSE_MS)
+      schedule(POLL_PAUSE_MS);
+  });
+
+  return {
+    isFresh,
+    covers: ({ shard, seq }) => shard === cursor.shard && seq <= cursor.seq,
+    revision: () => cursor,
+    epoch: () => epoch,
+    publish(changes, revision, begunIn) {
+      for (const change of changes) memory.forget(change);
+      if (revision === undefined || begunIn !== epoch) return;
+      // A transaction takes one position for each of its changes, one at least.
+      const first = revision.seq - Math.max(1, changes.length) + 1;
+      for (let seq = Math.max(first, cursor.seq + 1); seq <= revision.seq; seq += 1) own.add(seq);
+      advance();
+    },
+    confirm: awaitReplicas,
+    effectiveDelayMs: leaseMs,
+    async start() {
+      await poll();
+      await poll();
+      started = true;
+      schedule(hinted ? POLL_PAUSE_MS : pollMs);
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+      validUntilMonotonicMs = -Infinity;
+      await reader.close();
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import type { Knex } from 'knex';
+import type { ReplicaStatus } from '../coherence/ports.ts';
+
+/** What the database knows of the replicas. Those whose lease ended a day ago are left out. */
+export async function readReplicas(knex: Knex): Promise<readonly ReplicaStatus[]> {
+  const { rows } = (await knex.raw(
+    `SELECT id, version, start_time, applied_seq,
+            (extract(epoch FROM clock_timestamp() - lease_until) * 1000)::double precision AS lease_ended_ms
+       FROM replicas
+      WHERE lease_until > clock_timestamp() - interval '1 day'
+      ORDER BY start_time, id`,
+  )) as unknown as {
+    readonly rows: readonly {
+      readonly id: string;
+      readonly version: string;
+      readonly start_time: Date;
+      readonly applied_seq: string;
+      readonly lease_ended_ms: number;
+    }[];
+  };
+  return rows.map((row) => ({
+    id: row.id,
+    version: row.version,
+    startTimeMs: row.start_time.getTime(),
+    appliedSeq: Number(row.applied_seq),
+    leaseEndedMs: row.lease_ended_ms,
+  }));
+}

@@ -1,0 +1,30 @@
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDatabase, type TestDatabase } from '../../support/create-database.ts';
+import { runHistory } from '../../support/history/run-history.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterAll(async () => {
+  await database.drop();
+});
+
+// The long form is `npm run test:chaos:long`.
+test('no verification that starts after effective_time passes, on three replicas that are stopped, killed and cut off', async () => {
+  const seed = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
+  const report = await runHistory({
+    databaseUrl: database.url,
+    seed,
+    durationMs: Number(process.env['TEST_HISTORY_MS'] ?? 15_000),
+    faults: true,
+  });
+  const { waitsMs, violations, ...told } = report;
+  const at = (part: number): number => Math.round(waitsMs[Math.floor(waitsMs.length * part)] ?? NaN);
+  const waitMs = { p50: at(0.5), p99: at(0.99), max: at(0.9999) };
+  process.stdout.write(`${JSON.stringify({ ...told, waitMs })}\n`);
+  expect(violations, `TEST_SEED=${seed}`).toEqual([]);
+  expect(report.verifications).toBeGreaterThan(1000);
+  expect(Object.values(report.changes).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(20);
+}, 120_000);
