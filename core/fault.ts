@@ -24,8 +24,6 @@ export const FAULT_CODES = {
   INVALID_FIELD: 'INVALID_ARGUMENT',
   /** A field or value that the contract has and this version cannot honour yet. */
   NOT_YET_SUPPORTED: 'INVALID_ARGUMENT',
-  /** An RPC that the contract has and this version does not offer yet. */
-  RPC_NOT_YET_SUPPORTED: 'UNIMPLEMENTED',
   /** The request id was used before, with another request. */
   IDEMPOTENCY_MISMATCH: 'INVALID_ARGUMENT',
   /** The call carries more metadata than is read. */

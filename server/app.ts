@@ -8,7 +8,7 @@ import type { Coherence } from './coherence/coherence.ts';
 import { createAwaitReplicas } from './coherence/await-replicas.ts';
 import { createInProcessCoherence } from './coherence/in-process.ts';
 import { createLogWatch } from './coherence/log-watch.ts';
-import type { ReplicaList } from './coherence/replica-list.ts';
+import { createReplicaList } from './coherence/replica-list.ts';
 import type { Address, Config } from './config.ts';
 import { ensureRootKey } from './lifecycle/ensure-root-key.ts';
 import { createMutate } from './lifecycle/mutation.ts';
@@ -127,7 +127,11 @@ export async function startApp(options: {
       store,
       mutate,
       coherence,
-      replicas: createReplicaList({ engine, store, replicaId, startTimeMs: clock.nowMs() }),
+      replicas: createReplicaList({
+        self: { id: replicaId, version: VERSION, startTimeMs: clock.nowMs() },
+        head: () => store.changes.head(),
+        readAll: engine.log === undefined ? undefined : () => store.readReplicas(),
+      }),
       clock,
       metrics,
       logger,
@@ -238,32 +242,6 @@ async function startCoherence(options: {
   });
   await watch.start();
   return watch;
-}
-
-function createReplicaList(options: {
-  readonly engine: Engine;
-  readonly store: KnexStore;
-  readonly replicaId: string;
-  readonly startTimeMs: number;
-}): ReplicaList {
-  const { engine, store, replicaId, startTimeMs } = options;
-  const alone = { id: replicaId, version: VERSION, startTimeMs, lag: 0, leaseLeftMs: null, self: true };
-  return {
-    async read() {
-      const head = await store.changes.head();
-      if (engine.log === undefined) return { head, replicas: [alone] };
-      const replicas = await store.readReplicas();
-      return {
-        head,
-        replicas: replicas.map(({ appliedSeq, leaseEndedMs, ...replica }) => ({
-          ...replica,
-          lag: Math.max(0, head.seq - appliedSeq),
-          leaseLeftMs: -Math.round(leaseEndedMs),
-          self: replica.id === replicaId,
-        })),
-      };
-    },
-  };
 }
 
 /** Runs once for all calls that come while it is about to run; what goes wrong is nobody's business. */

@@ -11,7 +11,7 @@ const rotated = await keys.rotate(key.id, { overlapMs: 24 * 60 * 60 * 1000 });
 console.log(rotated.key.id === key.id, rotated.key.secrets.length); // true 2
 
 // The new token at once, on any replica: with the revision of the rotation. Later it is not needed.
-const first = await latchkey.verify({ token: rotated.token, minRevision: rotated.revision });
+const first = await latchkey.verify({ token: rotated.token });
 console.log(first.verdict, (await latchkey.verify({ token: oldToken })).verdict); // VALID VALID
 
 // The client has the new token now: end the old one. From `effectiveTime` on no replica accepts it.

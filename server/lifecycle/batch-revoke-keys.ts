@@ -39,14 +39,14 @@ export function batchRevokeKeys(
       ? await revocableIds(tx, choice)
       : await revokeKeys(tx, { choice, actor: caller.keyId, reason, note, nowMs });
     const answer = { count: ids.length, sampleIds: ids.slice(0, SAMPLE_MAX) };
-    if (validateOnly || ids.length === 0) return { answer, narrows: !validateOnly };
+    if (validateOnly || ids.length === 0) return { answer, awaited: !validateOnly };
     const { ownerId, policyId, tag, createdBeforeMs } = choice;
     const details = { reason, note, ownerId, policyId, tag, createdBeforeMs, count: ids.length };
     return {
       answer,
       audit: { action: 'key.batch-revoke', keyspaceId, targetId: keyspaceId, details },
       changes: ids.map((id) => ({ kind: 'key', id })),
-      narrows: true,
+      awaited: true,
     };
   });
 }

@@ -18,14 +18,14 @@ export function deleteKey(
   const { caller, id, etag } = request;
   return mutate('DeleteKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
-    if (before.deleteTimeMs !== null) return { answer: { key: before }, narrows: true };
+    if (before.deleteTimeMs !== null) return { answer: { key: before }, awaited: true };
     const key = changed(before, { deleteTimeMs: nowMs, purgeTimeMs: nowMs + PURGE_DELAY_MS }, nowMs);
     await tx.keys.update(key);
     return {
       answer: { key },
       audit: { action: 'key.delete', keyspaceId: key.keyspaceId, targetId: id, details: {} },
       changes: [{ kind: 'key', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

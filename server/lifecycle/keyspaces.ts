@@ -89,7 +89,7 @@ export function updateKeyspace(mutate: Mutate, request: UpdateKeyspaceRequest): 
       after,
       Object.keys(change) as (keyof KeyspaceAttributes)[],
     );
-    if (Object.keys(details).length === 0) return { answer: { keyspace: before }, narrows: true };
+    if (Object.keys(details).length === 0) return { answer: { keyspace: before }, awaited: true };
 
     const keyspace = { ...after, updateTimeMs: nowMs, version: before.version + 1 };
     await tx.keyspaces.update(keyspace);
@@ -97,7 +97,7 @@ export function updateKeyspace(mutate: Mutate, request: UpdateKeyspaceRequest): 
       answer: { keyspace },
       audit: { action: 'keyspace.update', keyspaceId: id, targetId: id, details },
       changes: [{ kind: 'keyspace', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

@@ -31,8 +31,8 @@ export interface Effect<T> {
   };
   /** What memory must forget. */
   readonly changes?: readonly Change[];
-  /** Whether it may take access away, so that it matters when every replica knows. */
-  readonly narrows?: boolean;
+  /** Whether it matters when every replica knows: it may take access away, or shows a token that shall pass. */
+  readonly awaited?: boolean;
 }
 
 /** The answer of a mutation with its place in history. */
@@ -54,7 +54,7 @@ export type Mutate = <T extends object>(
 interface Finished<T> {
   readonly answer: T;
   readonly revision: Revision;
-  readonly narrows: boolean;
+  readonly awaited: boolean;
   /** Whether this transaction took that position itself. */
   readonly advanced: boolean;
 }
@@ -99,15 +99,15 @@ export function createMutate(options: {
         await tx.audit.append(newAuditEvent({ timeMs: nowMs, actor: caller.keyId, ...effect.audit }));
       }
       const advanced = effect.audit !== undefined;
-      const narrows = effect.narrows === true;
+      const awaited = effect.awaited === true;
       const revision = advanced
-        ? await tx.changes.advance(changes, { wait: narrows && wait })
+        ? await tx.changes.advance(changes, { wait: awaited && wait })
         : await tx.changes.head();
       if (idHash !== undefined) {
-        const sealedAnswer = sealAnswer(requestId, { answer: effect.answer, revision, narrows });
+        const sealedAnswer = sealAnswer(requestId, { answer: effect.answer, revision, awaited });
         await tx.idempotency.complete(idHash, { requestDigestHex: digest, sealedAnswer });
       }
-      return { answer: effect.answer, revision, narrows, advanced };
+      return { answer: effect.answer, revision, awaited, advanced };
     }
 
     function replay(firstDigest: string, sealedAnswer: Buffer): Finished<T> {
@@ -132,7 +132,7 @@ export function createMutate(options: {
       coherence.publish(changes, committed, epoch);
     }
     // Also where nothing was changed, or had been before: that it is so must be known everywhere.
-    const propagation = finished.narrows && wait ? await coherence.confirm(finished.revision) : undefined;
+    const propagation = finished.awaited && wait ? await coherence.confirm(finished.revision) : undefined;
     const delayMs = propagation === undefined ? coherence.effectiveDelayMs : 0;
     return {
       ...finished.answer,

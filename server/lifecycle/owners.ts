@@ -116,14 +116,14 @@ export function suspendOwner(
     const before = await lockOwner(tx, request);
     const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
     if (validateOnly || before.suspendTimeMs !== null)
-      return { answer: { owner: before, keys }, narrows: !validateOnly };
+      return { answer: { owner: before, keys }, awaited: !validateOnly };
     const owner = changed(before, { suspendTimeMs: nowMs, suspendReason: reason }, nowMs);
     await tx.owners.update(owner);
     return {
       answer: { owner, keys },
       audit: { action: 'owner.suspend', keyspaceId, targetId: id, details: { reason, note, keys } },
       changes: [{ kind: 'owner', keyspaceId, id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }
@@ -201,7 +201,7 @@ export function deleteOwner(
         details: { keysFate: keysFate ?? null, keys },
       },
       changes,
-      narrows: true,
+      awaited: true,
     };
   });
 }

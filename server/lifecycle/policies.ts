@@ -97,7 +97,7 @@ export function updatePolicy(mutate: Mutate, request: UpdatePolicyRequest): Poli
       after,
       Object.keys(change) as (keyof PolicyAttributes)[],
     );
-    if (Object.keys(details).length === 0) return { answer: { policy: before }, narrows: true };
+    if (Object.keys(details).length === 0) return { answer: { policy: before }, awaited: true };
 
     const policy = { ...after, updateTimeMs: nowMs, version: before.version + 1 };
     await tx.policies.update(policy);
@@ -105,7 +105,7 @@ export function updatePolicy(mutate: Mutate, request: UpdatePolicyRequest): Poli
       answer: { policy },
       audit: { action: 'policy.update', keyspaceId, targetId: id, details },
       changes: [{ kind: 'policy', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

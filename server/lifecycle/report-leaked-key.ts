@@ -29,7 +29,7 @@ export function reportLeakedKey(
       // Also of a key that was revoked before: that it leaked is worth knowing.
       audit: { action: 'key.report-leaked', keyspaceId: key.keyspaceId, targetId: id, details: { note } },
       changes: [{ kind: 'key', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

@@ -19,14 +19,14 @@ export function revokeKey(
   const { caller, id, etag, reason, note } = request;
   return mutate('RevokeKey', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
-    if (before.switch === 'REVOKED') return { answer: { key: before }, narrows: true };
+    if (before.switch === 'REVOKED') return { answer: { key: before }, awaited: true };
     const key = changed(before, { switch: 'REVOKED', revokeTimeMs: nowMs, revokeReason: reason }, nowMs);
     await tx.keys.update(key);
     return {
       answer: { key },
       audit: { action: 'key.revoke', keyspaceId: key.keyspaceId, targetId: id, details: { reason, note } },
       changes: [{ kind: 'key', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

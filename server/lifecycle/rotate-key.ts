@@ -71,7 +71,8 @@ export function rotateKey(mutate: Mutate, request: RotateKeyRequest): Promise<Mu
         details: { hint: newest.hint, retired: passing.map(({ hint }) => hint), retireTimeMs },
       },
       changes: [{ kind: 'key', id }],
-      narrows: overlapMs === 0,
+      // With an overlap nothing ends yet, but the new token shall pass everywhere once it is shown.
+      awaited: true,
     };
   });
 }
@@ -86,7 +87,7 @@ export function completeRotation(
     const before = await lockKey(tx, caller, id, etag);
     requireAlive(before);
     const old = before.secrets.filter((secret) => secret.expireTimeMs !== null && passes(secret, nowMs));
-    if (old.length === 0) return { answer: { key: before }, narrows: true };
+    if (old.length === 0) return { answer: { key: before }, awaited: true };
     const secrets = before.secrets.map((secret) => (old.includes(secret) ? ends(secret, nowMs) : secret));
     const key = await writeSecrets(tx, before, {}, nowMs, secrets);
     return {
@@ -98,7 +99,7 @@ export function completeRotation(
         details: { retired: old.map(({ hint }) => hint) },
       },
       changes: [{ kind: 'key', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }
@@ -138,7 +139,7 @@ export function cancelRotation(
         details: { retired: [newest.hint] },
       },
       changes: [{ kind: 'key', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

@@ -28,15 +28,15 @@ function switchKey(
   return mutate(rpc, request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
     requireAlive(before);
-    const narrows = wanted === 'DISABLED';
-    if (before.switch === wanted) return { answer: { key: before }, narrows };
+    const awaited = wanted === 'DISABLED';
+    if (before.switch === wanted) return { answer: { key: before }, awaited };
     const key = changed(before, { switch: wanted }, nowMs);
     await tx.keys.update(key);
     return {
       answer: { key },
       audit: { action, keyspaceId: key.keyspaceId, targetId: id, details: {} },
       changes: [{ kind: 'key', id }],
-      narrows,
+      awaited,
     };
   });
 }

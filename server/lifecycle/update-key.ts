@@ -41,7 +41,7 @@ export function updateKey(
       { ...before, ...change },
       Object.keys(change) as (keyof KeyAttributes)[],
     );
-    if (Object.keys(details).length === 0) return { answer: { key: before }, narrows: true };
+    if (Object.keys(details).length === 0) return { answer: { key: before }, awaited: true };
 
     const key = changed(before, change, nowMs);
     await tx.keys.update(key);
@@ -49,7 +49,7 @@ export function updateKey(
       answer: { key },
       audit: { action: 'key.update', keyspaceId: key.keyspaceId, targetId: id, details },
       changes: [{ kind: 'key', id }],
-      narrows: true,
+      awaited: true,
     };
   });
 }

@@ -260,8 +260,11 @@ export async function use(ip: string | undefined): Promise<void> {
   await latchkey.verify({ token: 't', client: { ip }, scopes: ['a'] as const }, { signal: new AbortController().signal });
   // @ts-expect-error -- not yet supported by the server, so not offered
   await latchkey.verify({ token: 't', charges: [] });
-  // @ts-expect-error -- not yet supported by the server, so not offered
-  void latchkey.keys.rotate;
+  const { token, propagation } = await latchkey.keys.rotate('key_1', { overlapMs: 1000, wait: true });
+  void (token satisfies string);
+  void (propagation?.confirmed satisfies number | undefined);
+  // @ts-expect-error -- times are numbers of ms
+  await latchkey.keys.rotate('key_1', { overlap: '1s' });
   await latchkey.keys.update('key_1', { expireTime: null, ownerId: null, tags: undefined }, { etag: '1' });
   // @ts-expect-error -- a display name cannot be cleared with null
   await latchkey.keys.update('key_1', { displayName: null });

@@ -104,10 +104,10 @@ describe('on the embedded database', () => {
     },
   );
 
-  test('a rotation with an overlap has nothing to wait for', async () => {
+  test('a rotation with an overlap is waited for too: its token shall pass everywhere', async () => {
     const { root, issue } = served();
     const { id } = await issue();
-    expect(await root.keys.rotateKey({ id, overlap: MINUTE, wait: true })).toMatchObject(nobodyWaited);
+    expect(await root.keys.rotateKey({ id, overlap: MINUTE })).toMatchObject(alone);
   });
 
   test('what is only looked at has no effect, at no time', async () => {
@@ -217,6 +217,17 @@ describe('on Postgres, with two replicas', () => {
       expect(performance.now() - startMs).toBeLessThan(POLL_MS / 2);
       expect((await far.latchkey.verify({ token })).verdict).not.toBe('VALID');
     }
+  });
+
+  test('a rotated key’s new token passes on every replica at once, its old one too', async () => {
+    const { latchkey, issue } = near;
+    const { id, token: old, revision } = await issue();
+    expect(await far.latchkey.verify({ token: old, minRevision: revision })).toMatchObject({
+      verdict: 'VALID',
+    });
+    const { token } = await latchkey.keys.rotate(id, { overlapMs: 60_000 });
+    for (const each of [token, old])
+      expect(await far.latchkey.verify({ token: each })).toMatchObject({ verdict: 'VALID' });
   });
 
   test('one that is not waited for is answered with the time by which no lease from before it can hold', async () => {

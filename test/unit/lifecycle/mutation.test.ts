@@ -129,7 +129,7 @@ function revocation(): Effect<{ key: typeof key }> {
     answer: { key },
     audit: { action: 'key.revoke', keyspaceId: key.keyspaceId, targetId: key.id, details: {} },
     changes: CHANGES,
-    narrows: true,
+    awaited: true,
   };
 }
 
@@ -228,7 +228,7 @@ describe('a mutation that takes access away', () => {
 
   test('waits also where its aim was reached before, for whoever did it may not have', async () => {
     const { mutate, clock, confirmed, advances } = surroundings();
-    const answer = await mutate('RevokeKey', request(), async () => ({ ...nothing(), narrows: true }));
+    const answer = await mutate('RevokeKey', request(), async () => ({ ...nothing(), awaited: true }));
     expect(advances).toEqual([]);
     expect(confirmed).toEqual([{ shard: 0, seq: 10 }]);
     expect(answer).toMatchObject({ effectiveTimeMs: clock.nowMs(), propagation: PROPAGATION });

@@ -356,7 +356,10 @@ export interface RotateKeyResponse {
   token: string;
   /** The position of the change in the change log. */
   revision: string;
-  /** No verification that starts after this time, on any replica, accepts a secret that was ended. */
+  /**
+   * No verification that starts after this time, on any replica, accepts a
+   * secret that was ended, or does not know the new one.
+   */
   effectiveTime:
     | Date
     | undefined;
