@@ -121,7 +121,7 @@ export const SETTINGS = {
   LATCHKEY_POLL_MS: setting(
     integer(20, 10_000),
     '200',
-    'On Postgres: time between two looks for changes made by other replicas, ms. A change that takes access away is looked for at once.',
+    'On Postgres: time between two looks for changes made by other replicas, ms; shorter than half of LATCHKEY_MAX_STALENESS_MS. A change that takes access away is looked for at once.',
   ),
   LATCHKEY_DATABASE_POOL_SIZE: setting(
     integer(1, 1000),
@@ -243,8 +243,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (config.LATCHKEY_TLS_CLIENT_CA_FILE !== undefined && config.LATCHKEY_TLS_CERT_FILE === undefined) {
     faults.push('LATCHKEY_TLS_CLIENT_CA_FILE: client certificates need TLS; set LATCHKEY_TLS_CERT_FILE too');
   }
-  if (config.LATCHKEY_POLL_MS >= config.LATCHKEY_MAX_STALENESS_MS) {
-    faults.push('LATCHKEY_POLL_MS: must be shorter than LATCHKEY_MAX_STALENESS_MS');
+  // A lease counts from the poll before the last one: with two polls in it, memory would be given up between them.
+  if (2 * config.LATCHKEY_POLL_MS >= config.LATCHKEY_MAX_STALENESS_MS) {
+    faults.push('LATCHKEY_POLL_MS: must be shorter than half of LATCHKEY_MAX_STALENESS_MS');
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(config);

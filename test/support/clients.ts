@@ -4,6 +4,7 @@ import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
+import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
 import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
 
 /** Plain clients of the contract: what they send and get is what is on the wire. No retries, no deadline. */
@@ -12,6 +13,7 @@ export interface Clients {
   readonly keys: Client<KeyServiceDefinition>;
   readonly keyspaces: Client<KeyspaceServiceDefinition>;
   readonly policies: Client<PolicyServiceDefinition>;
+  readonly replicas: Client<ReplicaServiceDefinition>;
   readonly owners: Client<OwnerServiceDefinition>;
   readonly health: Client<HealthDefinition>;
   close(): void;
@@ -38,6 +40,7 @@ export function createClients(options: {
     keys: createClient(KeyServiceDefinition, channel, everyCall),
     keyspaces: createClient(KeyspaceServiceDefinition, channel, everyCall),
     policies: createClient(PolicyServiceDefinition, channel, everyCall),
+    replicas: createClient(ReplicaServiceDefinition, channel, everyCall),
     owners: createClient(OwnerServiceDefinition, channel, everyCall),
     health: createClient(HealthDefinition, channel, everyCall),
     close: () => channel.close(),

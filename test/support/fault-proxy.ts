@@ -27,6 +27,11 @@ export interface FaultProxy {
    * the answer. Resolves when that has happened.
    */
   loseAnswerTo(text: string): Promise<void>;
+  /**
+   * The next time that a client sends `text`, it arrives, and what comes back on that connection is held. Resolves when
+   * something has, with what lets it through.
+   */
+  holdAnswerTo(text: string): Promise<() => void>;
   close(): Promise<void>;
 }
 
@@ -36,6 +41,8 @@ interface Pair {
   state: 'passing' | 'stalled' | 'forgotten';
   /** Set once the answer that is to be lost is awaited. */
   loseAnswer: (() => void) | undefined;
+  /** Set once the answer that is to be held is awaited; then what has come of it. */
+  hold: { readonly begun: (release: () => void) => void; readonly chunks: Buffer[] } | undefined;
 }
 
 /** Stands before the host and port of `url`, e.g. of a Postgres. */
@@ -45,6 +52,7 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
   let mode: 'passing' | 'stalling' | 'resetting' = 'passing';
   let server: Server | undefined;
   let loss: { readonly text: string; readonly done: () => void } | undefined;
+  let holding: { readonly text: string; readonly begun: (release: () => void) => void } | undefined;
 
   function carry(client: Socket): void {
     const upstream = connect({
@@ -57,6 +65,7 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
       upstream,
       state: mode === 'stalling' ? 'stalled' : 'passing',
       loseAnswer: undefined,
+      hold: undefined,
     };
     pairs.add(pair);
     forward(pair, client, upstream, (chunk) => {
@@ -64,12 +73,26 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
         abort(pair);
         return false;
       }
-      if (loss === undefined || !chunk.includes(loss.text)) return true;
-      pair.loseAnswer = loss.done;
-      loss = undefined;
+      if (loss !== undefined && chunk.includes(loss.text)) {
+        pair.loseAnswer = loss.done;
+        loss = undefined;
+      }
+      if (holding !== undefined && chunk.includes(holding.text)) {
+        pair.hold = { begun: holding.begun, chunks: [] };
+        holding = undefined;
+      }
       return true;
     });
-    forward(pair, upstream, client, () => {
+    forward(pair, upstream, client, (chunk) => {
+      if (pair.hold !== undefined) {
+        const { begun, chunks } = pair.hold;
+        chunks.push(chunk);
+        begun(() => {
+          pair.hold = undefined;
+          for (const held of chunks) client.write(held);
+        });
+        return false;
+      }
       if (pair.loseAnswer === undefined) return true;
       abort(pair);
       pair.loseAnswer();
@@ -161,6 +184,10 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
     loseAnswerTo: (text) =>
       new Promise((done) => {
         loss = { text, done };
+      }),
+    holdAnswerTo: (text) =>
+      new Promise((begun) => {
+        holding = { text, begun };
       }),
     async close() {
       for (const pair of pairs) abort(pair);

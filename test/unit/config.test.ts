@@ -281,12 +281,12 @@ describe('TLS', () => {
 });
 
 describe('the poll', () => {
-  const fault = 'LATCHKEY_POLL_MS: must be shorter than LATCHKEY_MAX_STALENESS_MS';
+  const fault = 'LATCHKEY_POLL_MS: must be shorter than half of LATCHKEY_MAX_STALENESS_MS';
 
   test.each([
-    ['999', '1000', []],
+    ['499', '1000', []],
+    ['500', '1000', [fault]],
     ['1000', '1000', [fault]],
-    ['1001', '1000', [fault]],
   ])('of %s ms with a staleness of %s ms: %j', (pollMs, stalenessMs, faults) => {
     expect(faultsOf({ LATCHKEY_POLL_MS: pollMs, LATCHKEY_MAX_STALENESS_MS: stalenessMs })).toEqual(faults);
   });

@@ -120,7 +120,7 @@ it('does not answer from memory after it was suspended, before it has heard of i
 });
 
 /** So seldom that what it notices sooner, it was not told by a poll. */
-const SELDOM = { LATCHKEY_POLL_MS: '10000', LATCHKEY_MAX_STALENESS_MS: '20000' };
+const SELDOM = { LATCHKEY_POLL_MS: '9000', LATCHKEY_MAX_STALENESS_MS: '20000' };
 
 it('tells UNAVAILABLE where the answer to a commit is lost, has forgotten the key, and answers the retry', async () => {
   await behindProxy({ server: { env: SELDOM } }, async (subject) => {

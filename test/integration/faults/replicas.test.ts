@@ -192,7 +192,7 @@ it('refuses all keys that another replica revoked in one batch', async () => {
 
 it('is as fresh as a verification asks of policies, owners, catalogues and imports, at once', async () => {
   const seldom = await startBehindProxy({
-    server: { env: { LATCHKEY_POLL_MS: '10000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
+    server: { env: { LATCHKEY_POLL_MS: '9000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
   });
   const other = await startServer({
     databaseUrl: seldom.database.url,
@@ -258,7 +258,7 @@ it('is as fresh as a verification asks of policies, owners, catalogues and impor
 
 it('is as fresh as a verification asks, at once, however seldom it polls', async () => {
   const seldom = await startBehindProxy({
-    server: { env: { LATCHKEY_POLL_MS: '10000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
+    server: { env: { LATCHKEY_POLL_MS: '9000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
   });
   const other = await startServer({
     databaseUrl: seldom.database.url,
