@@ -10,7 +10,7 @@ const { key, token: oldToken } = await keys.create({ keyspaceId: keyspace.id, di
 const rotated = await keys.rotate(key.id, { overlapMs: 24 * 60 * 60 * 1000 });
 console.log(rotated.key.id === key.id, rotated.key.secrets.length); // true 2
 
-// The new token at once, on any replica: with the revision of the rotation. Later it is not needed.
+// The new token passes on every replica from now on.
 const first = await latchkey.verify({ token: rotated.token });
 console.log(first.verdict, (await latchkey.verify({ token: oldToken })).verdict); // VALID VALID
 

@@ -9,13 +9,17 @@ export type AwaitReplicas = (revision: Revision) => Promise<Propagation>;
 const FIRST_PAUSE_MS = 2;
 const PAUSE_MAX_MS = 25;
 
-/** A replica whose lease has been over for so long does not count, whatever its clock says, ms. */
+/** A replica whose lease has been over for so long by the database's clock does not count, ms: that clock may be set. */
 export const LEASE_GRACE_MS = 10_000;
 
 /**
  * Waits, after a commit, until every other replica has either acknowledged the change, or cannot answer from memory any
- * more: `leaseMs` have passed since the reply to the commit on this process's own monotonic clock, or its lease ended
- * more than `LEASE_GRACE_MS` ago by the database's clock. At most `leaseMs` in all, whatever is lost.
+ * more. At most `leaseMs` in all, whatever is lost. A replica cannot answer any more
+ * - when `leaseMs` have passed since the reply to the commit, on this process's own monotonic clock;
+ * - when it has not renewed its lease for as long as that, on the same clock. So one that has died is waited for once, and
+ *   not by every change after it;
+ * - when its lease ended more than `LEASE_GRACE_MS` ago by the database's clock, which a process that has just started
+ *   can know too.
  */
 export function createAwaitReplicas(options: {
   /** This replica, which has applied the change already. */
@@ -29,6 +33,25 @@ export function createAwaitReplicas(options: {
   readonly sleep: (ms: number) => Promise<void>;
 }): AwaitReplicas {
   const { replicaId, read, hint, clock, leaseMs, sleep } = options;
+  /** The lease of each replica that was seen last, and since when. */
+  let leases = new Map<string, { readonly lease: string; readonly sinceMs: number }>();
+
+  /** The other replicas that may still answer from memory. */
+  function alive(seen: readonly ReplicaStatus[]): readonly ReplicaStatus[] {
+    const nowMs = clock.monotonicMs();
+    const others = seen.filter(({ id }) => id !== replicaId);
+    leases = new Map(
+      others.map(({ id, lease }) => {
+        const known = leases.get(id);
+        return [id, known?.lease === lease ? known : { lease, sinceMs: nowMs }];
+      }),
+    );
+    return others.filter(
+      ({ id, leaseEndedMs }) =>
+        leaseEndedMs <= LEASE_GRACE_MS && nowMs - (leases.get(id)?.sinceMs ?? nowMs) < leaseMs,
+    );
+  }
+
   return async ({ seq }) => {
     const startMs = clock.monotonicMs();
     const endMs = startMs + leaseMs;
@@ -37,9 +60,7 @@ export function createAwaitReplicas(options: {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
       const seen = await read().catch(() => undefined);
       if (seen !== undefined) {
-        const others = seen.filter(
-          ({ id, leaseEndedMs }) => id !== replicaId && leaseEndedMs <= LEASE_GRACE_MS,
-        );
+        const others = alive(seen);
         const acknowledged = others.filter(({ appliedSeq }) => appliedSeq >= seq).length;
         propagation = { replicas: 1 + others.length, confirmed: 1 + acknowledged };
         if (acknowledged === others.length) return propagation;

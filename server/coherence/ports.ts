@@ -44,4 +44,6 @@ export interface ReplicaStatus {
   readonly appliedSeq: number;
   /** How long ago its lease ended, by the database's clock, ms; negative: it holds. */
   readonly leaseEndedMs: number;
+  /** A text that every renewal of its lease changes. */
+  readonly lease: string;
 }

@@ -4,7 +4,7 @@ import type { ReplicaStatus } from '../coherence/ports.ts';
 /** What the database knows of the replicas. Those whose lease ended a day ago are left out. */
 export async function readReplicas(knex: Knex): Promise<readonly ReplicaStatus[]> {
   const { rows } = (await knex.raw(
-    `SELECT id, version, start_time, applied_seq,
+    `SELECT id, version, start_time, applied_seq, lease_until::text AS lease,
             (extract(epoch FROM clock_timestamp() - lease_until) * 1000)::double precision AS lease_ended_ms
        FROM replicas
       WHERE lease_until > clock_timestamp() - interval '1 day'
@@ -16,6 +16,7 @@ export async function readReplicas(knex: Knex): Promise<readonly ReplicaStatus[]
       readonly start_time: Date;
       readonly applied_seq: string;
       readonly lease_ended_ms: number;
+      readonly lease: string;
     }[];
   };
   return rows.map((row) => ({
@@ -24,5 +25,6 @@ export async function readReplicas(knex: Knex): Promise<readonly ReplicaStatus[]
     startTimeMs: row.start_time.getTime(),
     appliedSeq: Number(row.applied_seq),
     leaseEndedMs: row.lease_ended_ms,
+    lease: row.lease,
   }));
 }

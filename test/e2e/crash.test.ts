@@ -181,10 +181,12 @@ async function work({ keys }: Clients, keyspaceId: string, ledger: Ledger): Prom
       const displayName = randomUUID();
       const revokes = choose(4) === 0;
       known.pending = revokes ? { revoked: true } : { displayName };
+      // The lease of the server that was killed before would be waited for.
+      const wait = false;
       try {
         const { revision } = revokes
-          ? await keys.revokeKey({ id, requestId })
-          : await keys.updateKey({ key: { id, displayName }, updateMask: ['display_name'], requestId });
+          ? await keys.revokeKey({ id, requestId, wait })
+          : await keys.updateKey({ key: { id, displayName }, updateMask: ['display_name'], requestId, wait });
         ledger.revisions.push(revision);
       } catch {
         return;

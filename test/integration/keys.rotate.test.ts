@@ -43,7 +43,13 @@ describe('a rotation', () => {
     expect(await head()).toBe(answer.revision);
     const { secrets } = answer.key;
     expect(secrets).toEqual([
-      { id: secrets[0]?.id, hint: secretHint(answer.token), createTime: at(0), expireTime: null },
+      {
+        id: secrets[0]?.id,
+        hint: secretHint(answer.token),
+        createTime: at(0),
+        expireTime: null,
+        lastUsedTime: null,
+      },
     ]);
   });
 
@@ -63,8 +69,8 @@ describe('a rotation', () => {
     const { key, token } = await latchkey.keys.rotate(id, { overlapMs: 1500 });
     const [one, two] = key.secrets;
     expect(key.secrets).toEqual([
-      { id: one?.id, hint: secretHint(token), createTime: at(0), expireTime: null },
-      { id: two?.id, hint: secretHint(old), createTime: at(-10), expireTime: at(1500) },
+      { id: one?.id, hint: secretHint(token), createTime: at(0), expireTime: null, lastUsedTime: null },
+      { id: two?.id, hint: secretHint(old), createTime: at(-10), expireTime: at(1500), lastUsedTime: null },
     ]);
     expect(two?.id).toBe(before.secrets[0]?.id);
     expect(key.tokenHint).toBe(`acme_${id.slice(4)}…${secretHint(token)}`);
@@ -74,7 +80,13 @@ describe('a rotation', () => {
     clock.advance(1);
     expect(await verdicts(old, token)).toEqual(['SECRET_RETIRED', 'VALID']);
     const after = await latchkey.keys.get(id);
-    expect(after).toEqual({ ...key, secrets: [one] });
+    // Both were used since, and that may be told already.
+    const { lastUsedTime, secrets } = after;
+    expect(after).toEqual({
+      ...key,
+      lastUsedTime,
+      secrets: [{ ...one, lastUsedTime: secrets[0]?.lastUsedTime }],
+    });
   });
 
   test('keeps the id, the rules and all else of the key', async () => {

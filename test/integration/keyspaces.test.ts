@@ -102,7 +102,10 @@ describe('a keyspace', () => {
       apis: [{ name: 'orders', groups: [{ name: 'read', methods: [{ path: '/orders' }] }] }],
     });
     clock.advance(10);
-    const { keyspace, revision, effectiveTime } = await latchkey.keyspaces.update(before.id, change);
+    const { keyspace, revision, effectiveTime, propagation } = await latchkey.keyspaces.update(
+      before.id,
+      change,
+    );
     expect(effectiveTime).toEqual(new Date(clock.nowMs()));
     expect(keyspace).toEqual({
       ...before,
@@ -115,7 +118,7 @@ describe('a keyspace', () => {
 
     clock.advance(10);
     const again = await latchkey.keyspaces.update(before.id, change);
-    expect(again).toEqual({ keyspace, revision, effectiveTime: new Date(clock.nowMs()) });
+    expect(again).toEqual({ keyspace, revision, effectiveTime: new Date(clock.nowMs()), propagation });
   });
 
   test.each([

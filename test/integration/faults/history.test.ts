@@ -18,6 +18,7 @@ test('no verification that starts after effective_time passes, on three replicas
     databaseUrl: database.url,
     seed,
     durationMs: Number(process.env['TEST_HISTORY_MS'] ?? 15_000),
+    enough: { verifications: 1000, changes: 20 },
     faults: true,
   });
   const { waitsMs, violations, ...told } = report;
@@ -25,6 +26,4 @@ test('no verification that starts after effective_time passes, on three replicas
   const waitMs = { p50: at(0.5), p99: at(0.99), max: at(0.9999) };
   process.stdout.write(`${JSON.stringify({ ...told, waitMs })}\n`);
   expect(violations, `TEST_SEED=${seed}`).toEqual([]);
-  expect(report.verifications).toBeGreaterThan(1000);
-  expect(Object.values(report.changes).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(20);
 }, 120_000);

@@ -230,6 +230,7 @@ it('is as fresh as a verification asks of policies, owners, catalogues and impor
       otherClients.policies.updatePolicy({
         policy: { id: policy?.id ?? '', resourceAccess: listed('store-1') },
         updateMask: ['resource_access'],
+        wait: false,
       }),
     );
     expect(access).toBe('VERDICT_VALID VERDICT_RESOURCE_NOT_ALLOWED');
@@ -242,11 +243,12 @@ it('is as fresh as a verification asks of policies, owners, catalogues and impor
           ],
         },
         updateMask: ['apis'],
+        wait: false,
       }),
     );
     expect(catalogue).toBe('VERDICT_RESOURCE_NOT_ALLOWED VERDICT_VALID');
     const owner = await around({ token, operation }, () =>
-      otherClients.owners.suspendOwner({ keyspaceId, id: 'team-7' }),
+      otherClients.owners.suspendOwner({ keyspaceId, id: 'team-7', wait: false }),
     );
     expect(owner).toBe('VERDICT_VALID VERDICT_OWNER_SUSPENDED');
   } finally {
@@ -267,7 +269,7 @@ it('is as fresh as a verification asks, at once, however seldom it polls', async
   const otherClients = createClients({ address: other.address, token: other.rootToken });
   const victim = await seldom.createKey();
   expect((await observe(seldom.clients, victim.token)).verdict).toBe('VERDICT_VALID');
-  const { revision } = await otherClients.keys.revokeKey({ id: victim.id });
+  const { revision } = await otherClients.keys.revokeKey({ id: victim.id, wait: false });
   // That it does not know of it yet is what makes the next line a proof.
   expect((await observe(seldom.clients, victim.token)).verdict).toBe('VERDICT_VALID');
   const { verdict } = await seldom.clients.verify.verify({ token: victim.token, minRevision: revision });

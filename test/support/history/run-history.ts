@@ -36,12 +36,14 @@ const BATCH = 64;
 export async function runHistory(options: {
   readonly databaseUrl: string;
   readonly seed: number;
+  /** At least so long, and on until `enough` was done, ms. */
   readonly durationMs: number;
+  readonly enough: { readonly verifications: number; readonly changes: number };
   readonly faults: boolean;
   /** Where the server's program is; default: as it was built. */
   readonly program?: string;
 }): Promise<HistoryReport> {
-  const { databaseUrl, seed, durationMs, faults } = options;
+  const { databaseUrl, seed, durationMs, enough, faults } = options;
   const random = createRandom(seed);
   const replicas: Replica[] = [];
   const subjects: Subject[] = [];
@@ -51,7 +53,9 @@ export async function runHistory(options: {
   const changes = Object.fromEntries(NARROWINGS.map((kind) => [kind, 0])) as Record<Narrowing, number>;
   let verifications = 0;
   const endMs = Date.now() + durationMs;
-  const isOver = (): boolean => Date.now() >= endMs;
+  const changed = (): number => Object.values(changes).reduce((sum, count) => sum + count, 0);
+  const isOver = (): boolean =>
+    Date.now() >= endMs && verifications >= enough.verifications && changed() >= enough.changes;
 
   function check(subject: Subject): void {
     const { lastValidStartMs, effectiveMs } = subject;

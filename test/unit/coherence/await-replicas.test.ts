@@ -7,8 +7,19 @@ const LEASE_MS = 2000;
 const SELF = 'rep_self';
 const REVISION = { shard: 0, seq: 10 };
 
-function replica(id: string, appliedSeq: number, leaseEndedMs = -1500): ReplicaStatus {
-  return { id, version: '1.2.3', startTimeMs: 0, appliedSeq, leaseEndedMs };
+let renewals = 0;
+
+/** A replica that has renewed its lease just now, unless the test says which lease it has. */
+function replica(id: string, appliedSeq: number, leaseEndedMs = -1500, lease = ''): ReplicaStatus {
+  renewals += 1;
+  return {
+    id,
+    version: '1.2.3',
+    startTimeMs: 0,
+    appliedSeq,
+    leaseEndedMs,
+    lease: lease === '' ? `lease ${renewals}` : lease,
+  };
 }
 
 /**
@@ -167,4 +178,45 @@ test('each wait is for its own position and has its own end', async () => {
   const before = world.elapsedMs();
   expect(await world.awaitReplicas({ shard: 0, seq: 11 })).toEqual({ replicas: 2, confirmed: 1 });
   expect(world.elapsedMs() - before).toBe(LEASE_MS);
+});
+
+describe('a replica that renews its lease no more', () => {
+  const DEAD = 'the last lease';
+
+  test('is waited for once: the next change does not wait for it', async () => {
+    const world = waiting(() => [replica('rep_alive', 99), replica('rep_dead', 9, -1500, DEAD)]);
+    expect(await world.awaitReplicas(REVISION)).toMatchObject({ confirmed: 2 });
+    expect(world.elapsedMs()).toBe(LEASE_MS);
+    world.clock.advance(1);
+    expect(await world.awaitReplicas(REVISION)).toEqual({ replicas: 2, confirmed: 2 });
+    expect(world.elapsedMs()).toBe(LEASE_MS + 1);
+  });
+
+  test('is waited for by a change in between no longer than by the first', async () => {
+    const world = waiting(() => [replica('rep_dead', 9, -1500, DEAD)]);
+    const first = world.awaitReplicas(REVISION);
+    const second = world.awaitReplicas(REVISION);
+    await Promise.all([first, second]);
+    expect(world.elapsedMs()).toBeLessThanOrEqual(2 * LEASE_MS);
+  });
+
+  test('counts again once it has renewed it', async () => {
+    let lease = DEAD;
+    const world = waiting((nth) => [replica('rep_a', nth < 200 ? 9 : 10, -1500, lease)]);
+    await world.awaitReplicas(REVISION);
+    world.clock.advance(10 * LEASE_MS);
+    lease = 'a new lease';
+    const before = world.elapsedMs();
+    await world.awaitReplicas(REVISION);
+    expect(world.elapsedMs()).toBeGreaterThan(before);
+  });
+
+  test('counts as long as its lease was seen to change less than a lease ago', async () => {
+    const world = waiting((_nth, elapsedMs) => [
+      replica('rep_slow', 9, -1500, `lease ${Math.floor(elapsedMs / (LEASE_MS - 100))}`),
+    ]);
+    await world.awaitReplicas(REVISION);
+    expect(await world.awaitReplicas(REVISION)).toEqual({ replicas: 2, confirmed: 1 });
+    expect(world.elapsedMs()).toBe(2 * LEASE_MS);
+  });
 });

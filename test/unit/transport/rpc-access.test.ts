@@ -4,6 +4,7 @@ import { KeyServiceDefinition } from '../../../proto/gen/latchkey/v1/key_service
 import { KeyspaceServiceDefinition } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import { OwnerServiceDefinition } from '../../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../../proto/gen/latchkey/v1/policy_service.ts';
+import { ReplicaServiceDefinition } from '../../../proto/gen/latchkey/v1/replica_service.ts';
 import { VerifyServiceDefinition } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { CALLER_SCOPES } from '../../../server/callers/access.ts';
 import { requireAccessRules, RPC_ACCESS, type ServiceMethods } from '../../../server/transport/rpc-access.ts';
@@ -14,6 +15,7 @@ const GUARDED: readonly ServiceMethods[] = [
   KeyspaceServiceDefinition,
   PolicyServiceDefinition,
   OwnerServiceDefinition,
+  ReplicaServiceDefinition,
 ];
 const pathsOf = ({ fullName, methods }: ServiceMethods): string[] =>
   Object.values(methods).map(({ name }) => `/${fullName}/${name}`);

@@ -67,6 +67,7 @@ export function createPrimary(initial: Readonly<Record<string, boolean>>): Prima
         startTimeMs: 0,
         appliedSeq,
         leaseEndedMs: nowMs - leaseUntilMs,
+        lease: String(leaseUntilMs),
       })),
   };
 }
