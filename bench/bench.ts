@@ -1,47 +1,52 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startChild } from './child.ts';
 import type { Comparison } from './comparison.ts';
-import { createDatabase } from './database.ts';
-import { startLatchkey } from './latchkey.ts';
-import { findH2load } from './load/h2load.ts';
-import { createNodeLoad } from './load/node.ts';
-import { chooseCores, describeMachine } from './machine.ts';
+import { createDatabase, type BenchDatabase } from './database.ts';
+import { chooseCores, describeMachine, type Cores } from './machine.ts';
+import type { helpText } from './options.ts';
 import { usePostgres } from './postgres.ts';
-import type { BareSelectAnswers } from './processes/bare-select-process.ts';
-import type { NodeLoadAnswers } from './processes/node-load-process.ts';
 import type { Report } from './report.ts';
 import { run } from './run.ts';
-import { measureCold, POOL_SIZE } from './scenarios/cold.ts';
-import { measureMemory } from './scenarios/memory.ts';
-import { measureWarm } from './scenarios/warm.ts';
 
-const FIRST_SIZE = 1000;
-/** Many short rounds rather than few long ones: a slow moment of the machine then spoils few of them. */
-const FULL = {
-  warm: { generations: 6, rounds: 12, calls: 8000, warmUpCalls: 40_000 },
-  coldRounds: 7,
-  largeSize: 1_000_000,
-};
-const QUICK = {
-  warm: { generations: 1, rounds: 7, calls: 8000, warmUpCalls: 20_000 },
-  coldRounds: 3,
-  largeSize: undefined,
-};
-/** Of how many keys of the large database the tokens are known. */
-const KNOWN_KEYS = 20_000;
+/** What a program measures with. */
+export interface Stage {
+  readonly cores: Cores;
+  /** With Latchkey's schema and one key. */
+  readonly database: BenchDatabase;
+  /** Tells that a step begins. */
+  progress(step: string): void;
+  /** Closes something at the end; what was opened last is closed first. */
+  closeLater(close: () => Promise<unknown>): void;
+}
 
-/** A run of the benchmark. */
+/** A benchmark: measurements that belong together. */
+export interface Program {
+  /** Stands above the report. */
+  readonly title: string;
+  /** How to read the numbers, in a line. */
+  readonly note: string;
+  readonly help: Parameters<typeof helpText>[0];
+  measure(
+    stage: Stage,
+    options: { readonly quick: boolean },
+  ): Promise<{
+    /** Where the load came from. */
+    readonly load: string;
+    readonly comparisons: readonly Comparison[];
+  }>;
+}
+
+/** A run of a benchmark. */
 export interface Bench {
   run(options: { readonly quick: boolean }): Promise<Report>;
   /** Ends all that was started; the run fails. */
   stop(): Promise<void>;
 }
 
-export function createBench(options: { readonly progress: (step: string) => void }): Bench {
-  const { progress } = options;
+export function createBench(options: {
+  readonly program: Program;
+  readonly progress: (step: string) => void;
+}): Bench {
+  const { program, progress } = options;
   const closers: (() => Promise<unknown>)[] = [];
   let closing: Promise<void> | undefined;
 
@@ -54,48 +59,24 @@ export function createBench(options: { readonly progress: (step: string) => void
   }
 
   async function measureAll({ quick }: { readonly quick: boolean }): Promise<Report> {
-    const { warm, coldRounds, largeSize } = quick ? QUICK : FULL;
     progress('compiling the server');
     await compile();
     const cores = chooseCores();
-    const directory = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
-    closers.push(() => rm(directory, { recursive: true, force: true }));
     const postgres = await usePostgres();
     closers.push(() => postgres.stop());
     const database = await createDatabase(postgres.url);
     closers.push(() => database.drop());
-    const keys = await database.grow(FIRST_SIZE + 1, FIRST_SIZE);
-
-    const bareSelect = await startChild<BareSelectAnswers>('bare-select', { pin: cores.server });
-    closers.push(() => bareSelect.stop());
-    await bareSelect.ask('connect', { url: database.url, poolSize: POOL_SIZE });
-    const nodeLoad = await startChild<NodeLoadAnswers>('node-load', { pin: cores.load });
-    closers.push(() => nodeLoad.stop());
-    const load = findH2load({ pin: cores.load, directory }) ?? createNodeLoad(nodeLoad);
-
-    const comparisons: Comparison[] = [];
-    progress('warm keys');
-    comparisons.push(...(await measureWarm({ ...warm, database, load, pin: cores.server, keys })));
-    const latchkey = await startLatchkey({ databaseUrl: database.url, pin: cores.server });
-    closers.push(() => latchkey.stop());
-    const cold = { latchkey, database, load: nodeLoad, bareSelect, rounds: coldRounds };
-    progress('cold keys');
-    comparisons.push(await measureCold({ ...cold, keys, keysInDatabase: FIRST_SIZE }));
-    if (largeSize !== undefined) {
-      progress(`making ${largeSize.toLocaleString('en')} keys`);
-      const known = await database.grow(largeSize, KNOWN_KEYS);
-      progress('cold keys');
-      comparisons.push(await measureCold({ ...cold, keys: known, keysInDatabase: largeSize }));
-      progress('memory');
-      comparisons.push(await measureMemory({ latchkey, database, keys: known }));
-    }
+    const closeLater = (close: () => Promise<unknown>): void => void closers.push(close);
+    const found = await program.measure({ cores, database, progress, closeLater }, { quick });
     return {
+      title: program.title,
+      note: program.note,
       machine: describeMachine(),
       cores: cores.about,
-      load: load.about,
+      load: found.load,
       database: `${database.version} (${postgres.about})`,
       quick,
-      comparisons,
+      comparisons: found.comparisons,
     };
   }
 

@@ -8,11 +8,15 @@ export interface Child<A extends Answers> {
     name: Name,
     ...argument: Parameters<A[Name]>
   ): Promise<Awaited<ReturnType<A[Name]>>>;
+  /** Keeps the process from running (SIGSTOP), until it is resumed. */
+  suspend(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
 /** The processes of the benchmark: `processes/<name>-process.ts`. */
-export type ChildName = 'latchkey' | 'echo' | 'bare-select' | 'node-load';
+export type ChildName =
+  'latchkey' | 'echo' | 'bare-select' | 'node-load' | 'revocation' | 'mutation-load' | 'pollers' | 'flood';
 
 /** Starts a compiled process of the benchmark and waits until it is ready. @throws Error if it ends before */
 export async function startChild<A extends Answers>(
@@ -57,7 +61,10 @@ export async function startChild<A extends Answers>(
         child.send({ id, name: question, argument });
       });
     },
+    suspend: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     async stop() {
+      child.kill('SIGCONT');
       if (child.connected) child.disconnect();
       await ended;
     },

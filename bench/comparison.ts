@@ -9,10 +9,14 @@ export interface Sample {
 export interface Row {
   /** What is measured, and its unit. */
   readonly label: string;
-  /** One a round. */
+  /** One a round, or one a call. */
   readonly samples: readonly Sample[];
+  /** What is shown of the samples; default: the median. */
+  readonly shown?: 'p99' | 'max';
   /** The bound of the ratio of ours to theirs. */
   readonly ratioMax?: number;
+  /** The bound of what is shown of ours. */
+  readonly oursMax?: number;
 }
 
 /** Lines about the same work. */

@@ -4,10 +4,18 @@ import { startChild, type Child } from './child.ts';
 import type { GrpcTarget } from './load/grpc-call.ts';
 import type { LatchkeyAnswers } from './processes/latchkey-process.ts';
 
+/** Methods that are measured, and whose they are. */
+const SERVICES = {
+  Verify: 'VerifyService',
+  BatchVerify: 'VerifyService',
+  RevokeKey: 'KeyService',
+  UpdateKey: 'KeyService',
+} as const;
+
 /** A measured server of Latchkey. */
 export interface LatchkeyUnderTest {
   readonly child: Child<LatchkeyAnswers>;
-  target(method: 'Verify' | 'BatchVerify'): GrpcTarget;
+  target(method: keyof typeof SERVICES): GrpcTarget;
   /** A value of `/metrics`, e.g. `latchkey_key_loads`. */
   metric(name: string): Promise<number>;
   stop(): Promise<void>;
@@ -33,7 +41,7 @@ export async function startLatchkey(options: {
     child,
     target: (method) => ({
       port: ports.grpc,
-      path: `/latchkey.v1.VerifyService/${method}`,
+      path: `/latchkey.v1.${SERVICES[method]}/${method}`,
       authorization: `Bearer ${rootToken}`,
     }),
     async metric(name) {

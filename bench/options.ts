@@ -3,23 +3,36 @@ import { parseArgs } from 'node:util';
 /** How to run. */
 export interface BenchOptions {
   readonly help: boolean;
-  /** A short form: 1,000 keys only, fewer rounds. */
+  /** A short form: fewer rounds, smaller numbers. */
   readonly quick: boolean;
   /** Where to write the numbers as JSON. */
   readonly jsonFile: string | undefined;
 }
 
-export const HELP = `What a verification costs, beside a bare gRPC call and a bare select, in one run.
+/** What a benchmark of Latchkey says to `--help`. */
+export function helpText(options: {
+  /** What it finds out, in a sentence. */
+  readonly about: string;
+  /** How it is called. */
+  readonly command: string;
+  /** What `--quick` means. */
+  readonly quick: string;
+  /** Where load comes from, in a sentence. */
+  readonly load: string;
+}): string {
+  const { about, command, quick, load } = options;
+  return `${about}
 
-Usage: npm run bench -- [options]
+Usage: ${command} -- [options]
 
-  --quick       a short form (under a minute): 1,000 keys only, fewer rounds
+  --quick       ${quick}
   --json FILE   also write every sample to FILE
   --help        this text
 
 It needs a Postgres: the one of TEST_DATABASE_URL, where it makes a database of its own and drops it again; else
-one that it finds on the machine and starts. Load comes from h2load (nghttp2) where it is on the PATH, else from Node.
+one that it finds on the machine and starts. ${load}
 `;
+}
 
 /** The options of a command line, or what is wrong with it. */
 export function readOptions(args: readonly string[]): BenchOptions | Error {

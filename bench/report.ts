@@ -1,7 +1,11 @@
 import { median, type Comparison, type Row } from './comparison.ts';
+import { percentile } from './load/run-in-flight.ts';
 
 /** What a run found. */
 export interface Report {
+  readonly title: string;
+  /** How to read the numbers. */
+  readonly note: string;
   readonly machine: string;
   readonly cores: string;
   readonly load: string;
@@ -29,12 +33,12 @@ export function formatReport(report: Report): string {
       .join('  ')
       .trimEnd(),
   );
-  const { machine, cores, load, database, quick } = report;
+  const { title, note, machine, cores, load, database, quick } = report;
   return [
-    `Latchkey, benchmark${quick ? ' (quick: for a look, not for a comparison)' : ''}`,
+    `${title}${quick ? ' (quick: for a look, not for a comparison)' : ''}`,
     machine,
     `${cores}; load by ${load}; ${database}`,
-    'Numbers are medians of the rounds; a ratio is that of one round, with what stands beside it measured in it.',
+    note,
     ...text,
     '',
   ].join('\n');
@@ -56,10 +60,11 @@ interface Summary {
   readonly met?: boolean;
 }
 
-function summary({ samples, ratioMax }: Row): Summary {
-  const ours = median(samples.map((sample) => sample.ours));
+function summary({ samples, shown, ratioMax, oursMax }: Row): Summary {
+  const values = samples.map((sample) => sample.ours);
+  const ours = shown === undefined ? median(values) : percentile(values, shown === 'p99' ? 0.99 : 1);
   const pairs = samples.flatMap(({ ours: our, theirs }) => (theirs === undefined ? [] : [{ our, theirs }]));
-  if (pairs.length === 0) return { ours };
+  if (pairs.length === 0) return { ours, ...(oursMax === undefined ? {} : { met: ours <= oursMax }) };
   const ratios = pairs.map(({ our, theirs }) => our / theirs);
   const ratio = { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
   return {
@@ -72,7 +77,9 @@ function summary({ samples, ratioMax }: Row): Summary {
 
 function cells(row: Row): string[] {
   const { ours, theirs, ratio, met } = summary(row);
-  const target = row.ratioMax === undefined ? '' : `≤ ${row.ratioMax} ${met === true ? 'met' : 'MISSED'}`;
+  const bound = row.ratioMax ?? row.oursMax;
+  const target =
+    bound === undefined ? '' : `≤ ${bound.toLocaleString('en')} ${met === true ? 'met' : 'MISSED'}`;
   return [
     `  ${row.label}`,
     format(ours),

@@ -224,17 +224,19 @@ async function startCoherence(options: {
     return createInProcessCoherence({ memory: snapshots, head: await store.changes.head() });
   }
   const leaseMs = config.LATCHKEY_MAX_STALENESS_MS;
+  const hint = coalesced(() => log.hint());
   const watch = createLogWatch({
     memory: snapshots,
     reader: log.reader,
     awaitReplicas: createAwaitReplicas({
       replicaId,
       read: () => store.readReplicas(),
-      hint: coalesced(() => log.hint()),
+      hint,
       clock,
       leaseMs,
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     }),
+    hint,
     clock,
     logger,
     pollMs: config.LATCHKEY_POLL_MS,

@@ -32,6 +32,14 @@ export function percentiles(latenciesUs: readonly number[]): {
   readonly p99Us: number;
 } {
   const sorted = Float64Array.from(latenciesUs).toSorted();
-  const rank = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
-  return { p50Us: rank(0.5), p99Us: rank(0.99) };
+  return { p50Us: atRank(sorted, 0.5), p99Us: atRank(sorted, 0.99) };
+}
+
+/** The value that this share of all values is no greater than (nearest rank); of none: NaN. */
+export function percentile(values: readonly number[], share: number): number {
+  return atRank(Float64Array.from(values).toSorted(), share);
+}
+
+function atRank(sorted: Float64Array, share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }

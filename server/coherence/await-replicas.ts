@@ -7,7 +7,7 @@ import type { ReplicaStatus } from './ports.ts';
 export type AwaitReplicas = (revision: Revision) => Promise<Propagation>;
 
 const FIRST_PAUSE_MS = 2;
-const PAUSE_MAX_MS = 25;
+const PAUSE_MAX_MS = 8;
 
 /** A replica whose lease has been over for so long by the database's clock does not count, ms: that clock may be set. */
 export const LEASE_GRACE_MS = 10_000;

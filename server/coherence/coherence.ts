@@ -42,6 +42,8 @@ export interface Coherence {
    * when this returns, whatever it returns.
    */
   confirm(revision: Revision): Promise<Propagation>;
+  /** Tells other processes of a change that nobody waits for, so that they know it sooner than by themselves. */
+  announce(): void;
   /** How long after its commit a change may still be unknown to some replica, ms. */
   readonly effectiveDelayMs: number;
   /** Ends its own work and connection, if it has any. */

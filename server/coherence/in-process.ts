@@ -21,6 +21,7 @@ export function createInProcessCoherence(options: {
       if (revision !== undefined && revision.seq > head.seq) head = revision;
     },
     confirm: async () => ({ replicas: 1, confirmed: 1 }),
+    announce: () => {},
     effectiveDelayMs: 0,
     stop: async () => {},
   };

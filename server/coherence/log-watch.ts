@@ -35,6 +35,8 @@ export function createLogWatch(options: {
   readonly memory: Memory;
   readonly reader: LogReader;
   readonly awaitReplicas: AwaitReplicas;
+  /** Tells the others that there is something to read; fails silently. */
+  readonly hint: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Time between two polls, ms. */
@@ -42,7 +44,7 @@ export function createLogWatch(options: {
   /** How long memory may answer without a poll, ms. */
   readonly leaseMs: number;
 }): LogWatch {
-  const { memory, reader, awaitReplicas, clock, logger, pollMs, leaseMs } = options;
+  const { memory, reader, awaitReplicas, hint, clock, logger, pollMs, leaseMs } = options;
   let cursor: Revision = { shard: 0, seq: -1 };
   let epoch: string | undefined;
   /** Positions above the cursor that are this process's own and have been applied. */
@@ -163,6 +165,7 @@ export function createLogWatch(options: {
       advance();
     },
     confirm: awaitReplicas,
+    announce: hint,
     effectiveDelayMs: leaseMs,
     async start() {
       await poll();

@@ -132,6 +132,7 @@ export function createMutate(options: {
       coherence.publish(changes, committed, epoch);
     }
     // Also where nothing was changed, or had been before: that it is so must be known everywhere.
+    if (finished.awaited && !wait) coherence.announce();
     const propagation = finished.awaited && wait ? await coherence.confirm(finished.revision) : undefined;
     const delayMs = propagation === undefined ? coherence.effectiveDelayMs : 0;
     return {

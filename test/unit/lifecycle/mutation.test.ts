@@ -96,6 +96,7 @@ function surroundings() {
         clock.advance(CONFIRM_MS);
         return PROPAGATION;
       },
+      announce: () => void events.push('announced'),
       effectiveDelayMs: EFFECTIVE_DELAY_MS,
       stop: async () => {},
     },
@@ -218,7 +219,7 @@ describe('a mutation that takes access away', () => {
   test('does not wait if the caller does not want to: it is effective after the lease', async () => {
     const { mutate, clock, events, advances } = surroundings();
     const answer = await mutate('RevokeKey', request({ wait: false }), async () => revocation());
-    expect(events).toEqual(['committed', 'published']);
+    expect(events).toEqual(['committed', 'published', 'announced']);
     expect(advances).toEqual([{ changes: CHANGES, wait: false }]);
     expect(answer).toMatchObject({
       effectiveTimeMs: clock.nowMs() + EFFECTIVE_DELAY_MS,

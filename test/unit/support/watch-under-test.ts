@@ -82,6 +82,7 @@ export function watchUnderTest(): WatchUnderTest {
       },
     },
     awaitReplicas: async () => ({ replicas: 7, confirmed: 6 }),
+    hint: () => {},
     clock,
     logger: log.logger,
     pollMs: POLL_MS,

@@ -191,6 +191,7 @@ export function createCluster(options: {
       memory: cache,
       reader: sabotage.reader?.(plainReader, clock) ?? plainReader,
       awaitReplicas: sabotage.awaitReplicas?.(awaitReplicas) ?? awaitReplicas,
+      hint: () => {},
       clock: sabotage.clock?.(clock) ?? clock,
       logger,
       pollMs,
