@@ -7,7 +7,8 @@ import type { ReplicaStatus } from './ports.ts';
 export type AwaitReplicas = (revision: Revision) => Promise<Propagation>;
 
 const FIRST_PAUSE_MS = 2;
-const PAUSE_MAX_MS = 8;
+const PAUSE_MAX_MS = 25;
+const PAUSE_GROWTH = 1.3;
 
 /** A replica whose lease has been over for so long by the database's clock does not count, ms: that clock may be set. */
 export const LEASE_GRACE_MS = 10_000;
@@ -57,7 +58,7 @@ export function createAwaitReplicas(options: {
     const endMs = startMs + leaseMs;
     hint();
     let propagation: Propagation = { replicas: 1, confirmed: 1 };
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, PAUSE_MAX_MS)) {
       const seen = await read().catch(() => undefined);
       if (seen !== undefined) {
         const others = alive(seen);

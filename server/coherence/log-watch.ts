@@ -12,7 +12,7 @@ export interface LogWatch extends Coherence {
 }
 
 /** At least this long between the ends and beginnings of polls, ms. */
-const POLL_PAUSE_MS = 5;
+const POLL_PAUSE_MS = 2;
 
 /**
  * Coherence of a process that shares its database with others: a replica.

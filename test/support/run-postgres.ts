@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ export interface RunningPostgres {
   readonly url: string;
   /** Where its binaries came from. */
   readonly source: string;
+  /** Kills it with -9, as a crash would, and starts it again on its files and its port. */
+  crash(): Promise<void>;
   /** Stops it and removes its files. */
   stop(): Promise<void>;
 }
@@ -74,11 +76,17 @@ export async function runPostgres(options: { readonly choice: BinariesChoice }):
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       const started = await start({ binaries, data, directory, user });
       if (typeof started !== 'string') {
+        let running = started;
         return {
           url: started.url,
           source,
+          async crash() {
+            process.kill(await postmasterOf(data), 'SIGKILL');
+            await running.ended;
+            running = await startAgain({ binaries, data, directory, user, port: started.port });
+          },
           async stop() {
-            await started.stop();
+            await running.stop();
             await rm(directory, { recursive: true, force: true });
           },
         };
@@ -133,15 +141,42 @@ async function initialize(options: {
   await appendFile(join(data, 'postgresql.conf'), lines.join(''));
 }
 
-/** The running server, or what it said when it ended. */
-async function start(options: {
+/** The process id that a server notes in its folder. */
+async function postmasterOf(data: string): Promise<number> {
+  const [line = ''] = (await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n');
+  return Number(line);
+}
+
+/** Those that served its connections may outlive a killed server for a moment, and keep the next from starting. */
+async function startAgain(options: StartOptions): Promise<Started> {
+  for (let attempt = 1; ; attempt += 1) {
+    const started = await start(options);
+    if (typeof started !== 'string') return started;
+    if (attempt === 50) throw new Error(`Postgres did not start again:\n${started}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+interface StartOptions {
   readonly binaries: string;
   readonly data: string;
   readonly directory: string;
   readonly user: PostgresUser;
-}): Promise<{ readonly url: string; stop(): Promise<void> } | string> {
+  /** Default: any that is free. */
+  readonly port?: number;
+}
+
+interface Started {
+  readonly url: string;
+  readonly port: number;
+  readonly ended: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+/** The running server, or what it said when it ended. */
+async function start(options: StartOptions): Promise<Started | string> {
   const { binaries, data, directory, user } = options;
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const postgres = [join(binaries, 'postgres'), '-D', data, '-p', String(port)];
   const child = spawn('/bin/sh', ['-c', WATCHDOG, 'watchdog', directory, ...postgres], {
     ...user.identity,
@@ -157,7 +192,7 @@ async function start(options: {
   const giveUpMs = performance.now() + START_TIMEOUT_MS;
   while (child.exitCode === null && child.signalCode === null) {
     if (await answers(url)) {
-      return { url, stop: () => end(child, ended) };
+      return { url, port, ended, stop: () => end(child, ended) };
     }
     if (performance.now() > giveUpMs) {
       await end(child, ended);

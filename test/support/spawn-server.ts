@@ -49,9 +49,12 @@ const END_WITH_STDIN =
 
 const running = new Set<ServerCommand>();
 
-afterAll(async () => {
-  await Promise.all([...running].map((command) => command.end('SIGKILL')));
-});
+// A script ends what it has started by itself.
+if (process.env['VITEST'] !== undefined) {
+  afterAll(async () => {
+    await Promise.all([...running].map((command) => command.end('SIGKILL')));
+  });
+}
 
 /**
  * Starts a command and does not wait for anything. What still runs at the end of the test file is killed; where files

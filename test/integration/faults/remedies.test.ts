@@ -85,7 +85,7 @@ async function inWorld(
 async function stalledPoll({ database, harmed, changing, createKey, verify }: World): Promise<boolean> {
   const { id, token } = await createKey();
   expect(await verify(token)).toBe(Verdict.VERDICT_VALID);
-  const [replica] = (await changing.replicas.listReplicas({})).replicas.filter(({ self }) => !self);
+  const replica = (await changing.replicas.listReplicas({})).replicas.find(({ self }) => !self);
   const blocker = new Client(database.url);
   await blocker.connect();
   try {

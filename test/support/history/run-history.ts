@@ -40,10 +40,12 @@ export async function runHistory(options: {
   readonly durationMs: number;
   readonly enough: { readonly verifications: number; readonly changes: number };
   readonly faults: boolean;
+  /** Kills the database and brings it back. */
+  readonly crashDatabase?: () => Promise<void>;
   /** Where the server's program is; default: as it was built. */
   readonly program?: string;
 }): Promise<HistoryReport> {
-  const { databaseUrl, seed, durationMs, enough, faults } = options;
+  const { databaseUrl, seed, durationMs, enough, faults, crashDatabase } = options;
   const random = createRandom(seed);
   const replicas: Replica[] = [];
   const subjects: Subject[] = [];
@@ -135,7 +137,12 @@ export async function runHistory(options: {
       await sleep(random.between(200, 1200));
       const replica = random.pick(replicas);
       if (replica === undefined || isOver()) continue;
-      const kind = await replica.breakOnce(random, Math.max(0, endMs - Date.now()));
+      if (crashDatabase !== undefined && random.next() < 0.05) {
+        await crashDatabase();
+        made['database'] = (made['database'] ?? 0) + 1;
+        continue;
+      }
+      const kind = await replica.breakOnce(random, Math.max(500, endMs - Date.now()));
       made[kind] = (made[kind] ?? 0) + 1;
     }
   }
@@ -157,4 +164,10 @@ export async function runHistory(options: {
   } finally {
     await Promise.all(replicas.map((replica) => replica.close()));
   }
+}
+
+/** A report with what people want to know of its waits, ms. */
+export function summaryOf({ waitsMs, ...told }: HistoryReport): object {
+  const at = (part: number): number => Math.round(waitsMs[Math.floor(waitsMs.length * part)] ?? NaN);
+  return { ...told, waitMs: { p50: at(0.5), p99: at(0.99), longest: Math.round(waitsMs.at(-1) ?? NaN) } };
 }

@@ -7,7 +7,7 @@ const at = (seq: number) => ({ shard: 0, seq });
 const key = (keyId: string): Change[] => [{ kind: 'key', id: keyId }];
 
 /** How soon a poll follows another one that wants it, ms. */
-const SOON_MS = 5;
+const SOON_MS = 2;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
