@@ -39,3 +39,5 @@ try {
 } finally {
   await postgres.stop();
 }
+// A connection that a fault has left half-open would keep the process.
+process.exit();

@@ -137,7 +137,7 @@ export async function runHistory(options: {
       await sleep(random.between(200, 1200));
       const replica = random.pick(replicas);
       if (replica === undefined || isOver()) continue;
-      if (crashDatabase !== undefined && random.next() < 0.05) {
+      if (crashDatabase !== undefined && random.next() < 0.15) {
         await crashDatabase();
         made['database'] = (made['database'] ?? 0) + 1;
         continue;
