@@ -32,7 +32,10 @@ try {
     durationMs: Number(minutes) * MINUTE_MS,
     enough: ENOUGH,
     faults: true,
-    crashDatabase: () => postgres.crash(),
+    async crashDatabase() {
+      await postgres.kill();
+      await postgres.start();
+    },
   });
   process.stdout.write(`${JSON.stringify(summaryOf(report), undefined, 2)}\n`);
   if (report.violations.length > 0) process.exitCode = 1;

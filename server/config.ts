@@ -130,7 +130,7 @@ export const SETTINGS = {
   ),
   LATCHKEY_DATABASE_LOAD_POOL_SIZE: setting(
     integer(1, 1000),
-    '4',
+    '2',
     'On Postgres: the most connections for reading keys that are not in memory, besides those of the pool; it bounds what a flood of unknown keys can ask of the database.',
   ),
   LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: setting(

@@ -16,8 +16,8 @@ export interface Revocations {
   readonly keys: readonly SeededKey[];
   /** Whether RevokeKey is to wait until it is effective everywhere. */
   readonly wait: boolean;
-  /** From when to ask the others for the key, in a tight loop. */
-  readonly look: 'never' | 'from-sending' | 'from-reply';
+  /** Whether to ask the others for the key, from the reply on in a tight loop. */
+  readonly look: boolean;
   /** Before each a pause of a length by chance up to this, ms: else each would begin where the last poll ended. */
   readonly pauseMaxMs: number;
 }
@@ -26,9 +26,7 @@ export interface Revocations {
 export interface TimedRevocation {
   /** From sending RevokeKey to its reply, ms. */
   readonly returnedMs: number;
-  /** From sending it until the last of the others first said REVOKED, ms; undefined if nobody looked. */
-  readonly sentToSeenMs?: number;
-  /** The same from its reply, ms; below zero: before it. */
+  /** From its reply until the last of the others first said REVOKED, ms; undefined if nobody looked. */
   readonly returnedToSeenMs?: number;
 }
 
@@ -85,17 +83,11 @@ const answers = {
             Math.max(...each),
           );
         const sentMs = performance.now();
-        const early = look === 'from-sending' ? seen() : undefined;
-        const [returnedMs, earlyMs] = await Promise.all([
-          call(one, revocation).then(() => performance.now()),
-          early,
-        ]);
-        const seenMs = look === 'from-reply' ? await seen() : earlyMs;
+        await call(one, revocation);
+        const returnedMs = performance.now();
         timed.push({
           returnedMs: returnedMs - sentMs,
-          ...(seenMs === undefined
-            ? {}
-            : { sentToSeenMs: seenMs - sentMs, returnedToSeenMs: seenMs - returnedMs }),
+          ...(look ? { returnedToSeenMs: (await seen()) - returnedMs } : {}),
         });
       }
       return timed;

@@ -7,6 +7,8 @@ export interface FaultProxy {
   readonly url: string;
   /** How many connections it carries. */
   connections(): number;
+  /** New connections lead there instead, as after a fail-over; those that there are stay. */
+  lead(url: string): void;
   /** Everything passes. Connections that were stalled go on where they stood, as after a cable is plugged in again. */
   pass(): Promise<void>;
   /** New connections are refused (ECONNREFUSED); those that there are stay. */
@@ -47,7 +49,7 @@ interface Pair {
 
 /** Stands before the host and port of `url`, e.g. of a Postgres. */
 export async function startFaultProxy(url: string): Promise<FaultProxy> {
-  const target = new URL(url);
+  let target = new URL(url);
   const pairs = new Set<Pair>();
   let mode: 'passing' | 'stalling' | 'resetting' = 'passing';
   let server: Server | undefined;
@@ -151,6 +153,9 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
   return {
     url: through.href,
     connections: () => pairs.size,
+    lead(to) {
+      target = new URL(to);
+    },
     async pass() {
       mode = 'passing';
       for (const pair of pairs) {

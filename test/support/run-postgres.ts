@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { findPostgresBinaries, type BinariesChoice } from './postgres-binaries.ts';
 import { findPostgresUser, type PostgresUser } from './postgres-user.ts';
@@ -14,8 +15,12 @@ export interface RunningPostgres {
   readonly url: string;
   /** Where its binaries came from. */
   readonly source: string;
-  /** Kills it with -9, as a crash would, and starts it again on its files and its port. */
-  crash(): Promise<void>;
+  /** Kills it with -9, as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again on its files and its port, if it was killed. */
+  start(): Promise<void>;
+  /** Makes a standby of it that streams from it; for a moment neither serves. */
+  standby(): Promise<RunningPostgres>;
   /** Stops it and removes its files. */
   stop(): Promise<void>;
 }
@@ -76,20 +81,7 @@ export async function runPostgres(options: { readonly choice: BinariesChoice }):
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       const started = await start({ binaries, data, directory, user });
       if (typeof started !== 'string') {
-        let running = started;
-        return {
-          url: started.url,
-          source,
-          async crash() {
-            process.kill(await postmasterOf(data), 'SIGKILL');
-            await running.ended;
-            running = await startAgain({ binaries, data, directory, user, port: started.port });
-          },
-          async stop() {
-            await running.stop();
-            await rm(directory, { recursive: true, force: true });
-          },
-        };
+        return control({ binaries, data, directory, user, source }, started);
       }
       failures.push(started);
       // The port was free a moment ago and may have been taken since: only that is worth another try.
@@ -100,6 +92,56 @@ export async function runPostgres(options: { readonly choice: BinariesChoice }):
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Where one cluster is, and what runs it. */
+interface Cluster extends Omit<StartOptions, 'port'> {
+  readonly source: string;
+}
+
+function control(cluster: Cluster, started: Started): RunningPostgres {
+  const { binaries, data, directory, user, source } = cluster;
+  const { url, port } = started;
+  let running: Started | undefined = started;
+
+  async function kill(): Promise<void> {
+    if (running === undefined) return;
+    process.kill(await postmasterOf(data), 'SIGKILL');
+    await running.ended;
+    running = undefined;
+  }
+
+  async function revive(): Promise<void> {
+    running ??= await startAgain({ binaries, data, directory, user, port });
+  }
+
+  return {
+    url,
+    source,
+    kill,
+    start: revive,
+    async standby() {
+      const folder = await makeDirectory(user);
+      const copy = join(folder, 'data');
+      // Its files as a crash leaves them: what a server can start on, and a standby go on from.
+      await kill();
+      await promisify(execFile)('cp', ['-a', data, copy]);
+      await rm(join(copy, 'postmaster.pid'), { force: true });
+      await appendFile(
+        join(copy, 'postgresql.conf'),
+        `primary_conninfo = 'host=127.0.0.1 port=${port} user=postgres'\n`,
+      );
+      await writeFile(join(copy, 'standby.signal'), '');
+      await user.own(join(copy, 'standby.signal'));
+      await revive();
+      const place = { binaries, data: copy, directory: folder, user };
+      return control({ ...place, source }, await startAgain(place));
+    },
+    async stop() {
+      await running?.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
 }
 
 /** A temporary folder that the user of Postgres can reach and write to. */

@@ -113,7 +113,7 @@ async function overtakenFill({ proxy, changing, createKey, verify }: World): Pro
   const { id, token } = await createKey();
   // The caller's own key is read too, once.
   expect(await verify((await createKey()).token)).toBe(Verdict.VERDICT_VALID);
-  const held = proxy.holdAnswerTo('JOIN key_secrets s');
+  const held = proxy.holdAnswerTo('latchkey_key_by_id');
   const first = verify(token);
   const release = await held;
   await changing.keys.revokeKey({ id });
