@@ -93,7 +93,10 @@ export async function startApp(options: {
     const migrated = config.LATCHKEY_MIGRATE
       ? await engine.unhurried((knex) => migrate(knex, MIGRATIONS))
       : [];
-    const store = createStore(engine.knex, engine.loadKnex);
+    const store = createStore(engine.knex, {
+      loadKnex: engine.loadKnex,
+      prepared: config.LATCHKEY_DATABASE_PREPARED_STATEMENTS,
+    });
 
     const snapshots = createSnapshotCache({
       read: (ref) => store.readLiveKey(ref),
@@ -186,6 +189,7 @@ export async function openEngine(
     url: config.DATABASE_URL,
     poolSize: config.LATCHKEY_DATABASE_POOL_SIZE,
     loadPoolSize: config.LATCHKEY_DATABASE_LOAD_POOL_SIZE,
+    prepared: config.LATCHKEY_DATABASE_PREPARED_STATEMENTS,
     replica: { id: replicaId, version: VERSION },
     connectTimeoutMs: config.LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS,
     acquireTimeoutMs,

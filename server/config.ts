@@ -133,6 +133,11 @@ export const SETTINGS = {
     '2',
     'On Postgres: the most connections for reading keys that are not in memory, besides those of the pool; it bounds what a flood of unknown keys can ask of the database.',
   ),
+  LATCHKEY_DATABASE_PREPARED_STATEMENTS: setting(
+    flag,
+    'true',
+    'On Postgres: whether statements that are run over and over are prepared, which makes the read of a key ten times cheaper for the database. Off behind a pooler in transaction mode that does not know them (PgBouncer before 1.21).',
+  ),
   LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS: setting(
     integer(10, 60_000),
     '2000',

@@ -31,6 +31,7 @@ const answers = {
         url,
         poolSize: 1,
         loadPoolSize: 1,
+        prepared: true,
         replica: { id: newId('replica'), version: 'bench' },
         connectTimeoutMs: POLL_TIMEOUT_MS,
         acquireTimeoutMs: POLL_TIMEOUT_MS,

@@ -37,7 +37,7 @@ const CATALOGUES_MAX = 1000;
  * are of one moment. It is the only query on the way of a verification; a keyspace's catalogue, which may be large, is
  * read in a second one if its version is not the one that is known.
  */
-export function createLiveKeyReader(knex: Knex): LiveKeyReader {
+export function createLiveKeyReader(knex: Knex, { prepared }: { readonly prepared: boolean }): LiveKeyReader {
   /** By keyspace. Of one version there is one object, so that it is compiled once for all keys. */
   const catalogues = new Map<string, { readonly version: string; readonly apis: readonly Api[] }>();
 
@@ -79,9 +79,10 @@ export function createLiveKeyReader(knex: Knex): LiveKeyReader {
         [byDigest ? Buffer.from(digestHex, 'hex') : ref],
       );
       // Prepared once a connection: to plan it takes Postgres ten times as long as to run it.
-      const { rows } = (await statement.options({
-        name: byDigest ? 'latchkey_key_by_digest' : 'latchkey_key_by_id',
-      })) as unknown as { readonly rows: readonly Row[] };
+      const name = byDigest ? 'latchkey_key_by_digest' : 'latchkey_key_by_id';
+      const { rows } = (await (prepared ? statement.options({ name }) : statement)) as unknown as {
+        readonly rows: readonly Row[];
+      };
       const first = rows[0];
       if (first === undefined) return undefined;
       return {

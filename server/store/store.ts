@@ -30,10 +30,16 @@ export interface KnexStore extends Store {
   readReplicas(): Promise<readonly ReplicaStatus[]>;
 }
 
-/**
- * @param loadKnex what verification reads with: connections of its own, so that management cannot starve it
- */
-export function createStore(knex: Knex, loadKnex = knex): KnexStore {
+export function createStore(
+  knex: Knex,
+  options: {
+    /** What verification reads with: connections of its own, so that management cannot starve it. Default: the same. */
+    readonly loadKnex?: Knex;
+    /** Whether statements that are run over and over are prepared. Default: true. */
+    readonly prepared?: boolean;
+  } = {},
+): KnexStore {
+  const { loadKnex = knex, prepared = true } = options;
   async function transaction<T>(body: (tx: Repositories) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -47,7 +53,7 @@ export function createStore(knex: Knex, loadKnex = knex): KnexStore {
   }
 
   const repositories = createRepositories(knex);
-  const liveKeys = createLiveKeyReader(loadKnex);
+  const liveKeys = createLiveKeyReader(loadKnex, { prepared });
   return {
     keys: withFaults(repositories.keys),
     keyspaces: withFaults(repositories.keyspaces),

@@ -132,4 +132,13 @@ onEachEngine((subject) => {
     });
     expect((await read(key))?.apis).toEqual(catalogue('/theirs'));
   });
+
+  it('reads the same by statements that are not prepared, which some poolers do not know', async () => {
+    const unprepared = createStore(subject().engine.knex, { prepared: false });
+    for (let round = 0; round < 3; round += 1) {
+      const key = await insert();
+      expect(await unprepared.readLiveKey(key.id)).toEqual(await read(key));
+    }
+    expect(await unprepared.readLiveKey(newId('key'))).toBeUndefined();
+  });
 });

@@ -9,6 +9,7 @@ export function openPostgresEngine(url: string, options: Partial<PostgresOptions
     url,
     poolSize: 10,
     loadPoolSize: 4,
+    prepared: true,
     replica: { id: 'rep_of_a_test', version: '0.0.0' },
     connectTimeoutMs: 10_000,
     acquireTimeoutMs: 10_000,

@@ -45,8 +45,14 @@ const POLL = {
 /** Follows the change log over one connection that nothing else can keep busy; makes a new one after an error. */
 export function createLogReader(
   config: ClientConfig,
-  replica: { readonly id: string; readonly version: string },
+  options: {
+    readonly replica: { readonly id: string; readonly version: string };
+    /** Whether the poll is prepared, once a connection. */
+    readonly prepared: boolean;
+  },
 ): LogReader {
+  const { replica, prepared } = options;
+  const statement = prepared ? POLL : { text: POLL.text };
   let client: Client | undefined;
   let hint = (): void => {};
 
@@ -73,7 +79,7 @@ export function createLogReader(
       try {
         const { rows } = await (
           await connected()
-        ).query<Row>({ ...POLL, values: [replica.id, replica.version, cursor, leaseMs] });
+        ).query<Row>({ ...statement, values: [replica.id, replica.version, cursor, leaseMs] });
         const [row] = rows;
         if (row === undefined) throw new Error('the table change_head has no row');
         return {

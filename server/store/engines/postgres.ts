@@ -18,6 +18,8 @@ export interface PostgresOptions {
   readonly statementTimeoutMs: number;
   /** Connections for the reads of verification, beside the pool. */
   readonly loadPoolSize: number;
+  /** Whether statements that are run over and over are prepared. */
+  readonly prepared: boolean;
   /** How long a poll of the change log may take, ms. */
   readonly pollTimeoutMs: number;
   /** Who polls. */
@@ -61,7 +63,7 @@ export function openPostgres(options: PostgresOptions): Engine {
       statement_timeout: options.pollTimeoutMs,
       query_timeout: options.pollTimeoutMs,
     },
-    options.replica,
+    { replica: options.replica, prepared: options.prepared },
   );
   return {
     knex: pool.knex,

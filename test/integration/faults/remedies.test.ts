@@ -101,7 +101,7 @@ async function stalledPoll({ database, harmed, changing, createKey, verify }: Wo
     expect(propagation).toEqual({ replicas: 1, confirmed: 1 });
     await blocker.query('COMMIT');
     // A verification before the poll has ended would read the key anew.
-    await memoryAnswersWithin(harmed, POLL_MS / 3);
+    await memoryAnswersWithin(harmed, POLL_MS);
     return await passesWithin(() => verify(token), POLL_MS / 2);
   } finally {
     await blocker.end();
@@ -165,6 +165,12 @@ async function passesWithin(verify: () => Promise<Verdict>, ms: number): Promise
   return false;
 }
 
+/** A machine that is too busy can miss the moment. */
+async function inSomeWorld(program: string, scenario: (world: World) => Promise<boolean>): Promise<boolean> {
+  for (let attempt = 1; attempt <= 3; attempt += 1) if (await inWorld(program, scenario)) return true;
+  return false;
+}
+
 const SCENARIOS: readonly (readonly [Remedy, (world: World) => Promise<boolean>])[] = [
   ['the lease counts from the poll before', stalledPoll],
   ['a fill that was overtaken is not kept', overtakenFill],
@@ -174,12 +180,12 @@ const SCENARIOS: readonly (readonly [Remedy, (world: World) => Promise<boolean>]
 describe.each(SCENARIOS)('%s', (remedy, scenario) => {
   test(
     'so nothing passes after effective_time; without it, something does',
-    { timeout: 90_000 },
+    { timeout: 150_000 },
     async () => {
       let without: Program | undefined;
       try {
         without = await buildWithout(remedy);
-        const passed = await Promise.all([inWorld(undefined, scenario), inWorld(without.path, scenario)]);
+        const passed = await Promise.all([inWorld(undefined, scenario), inSomeWorld(without.path, scenario)]);
         expect(passed).toEqual([false, true]);
       } finally {
         await without?.remove();

@@ -34,9 +34,9 @@ const PROFILES: readonly (readonly [
   ['a poll stalls', STALLED_POLL, 3000, { verifications: 10, recalled: 6, confirmed: 0.9 }],
   ['fills race changes', FILL_RACE, 2500, { verifications: 60, recalled: 40, confirmed: 1, timedOut: 0.03 }],
   ['absences race creations', ABSENCE_RACE, 2000, { verifications: 60, recalled: 40, confirmed: 1 }],
-  ['rows of the log are lost', LOST_ROWS, 1000, { verifications: 50, recalled: 30, timedOut: 0.3 }],
-  ['a clock is wrong', WRONG_CLOCKS, 750, { verifications: 10, recalled: 5, timedOut: 0.2 }],
-  ['reads outlast the lease', SLOW_READS, 750, { verifications: 10, recalled: 1, timedOut: 0.3 }],
+  ['rows of the log are lost', LOST_ROWS, 1000, { verifications: 50, recalled: 30, timedOut: 0.2 }],
+  ['a clock is wrong', WRONG_CLOCKS, 750, { verifications: 10, recalled: 5, timedOut: 0.1 }],
+  ['reads outlast the lease', SLOW_READS, 750, { verifications: 10, recalled: 1, timedOut: 0.1 }],
 ];
 
 test.each(PROFILES)(
