@@ -7,6 +7,8 @@ export interface FaultProxy {
   readonly url: string;
   /** How many connections it carries. */
   connections(): number;
+  /** From now on what clients send as `text` arrives as `other`, which is as long. */
+  rewrite(text: string, other: string): void;
   /** New connections lead there instead, as after a fail-over; those that there are stay. */
   lead(url: string): void;
   /** Everything passes. Connections that were stalled go on where they stood, as after a cable is plugged in again. */
@@ -54,6 +56,7 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
   let mode: 'passing' | 'stalling' | 'resetting' = 'passing';
   let server: Server | undefined;
   let loss: { readonly text: string; readonly done: () => void } | undefined;
+  let rewriting: { readonly text: string; readonly other: string } | undefined;
   let holding: { readonly text: string; readonly begun: (release: () => void) => void } | undefined;
 
   function carry(client: Socket): void {
@@ -75,6 +78,8 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
         abort(pair);
         return false;
       }
+      const rewritten = rewriting === undefined ? -1 : chunk.indexOf(rewriting.text);
+      if (rewriting !== undefined && rewritten >= 0) chunk.write(rewriting.other, rewritten);
       if (loss !== undefined && chunk.includes(loss.text)) {
         pair.loseAnswer = loss.done;
         loss = undefined;
@@ -153,6 +158,9 @@ export async function startFaultProxy(url: string): Promise<FaultProxy> {
   return {
     url: through.href,
     connections: () => pairs.size,
+    rewrite(text, other) {
+      rewriting = { text, other };
+    },
     lead(to) {
       target = new URL(to);
     },

@@ -16,6 +16,7 @@ import { buildWithout, type Program, type Remedy } from '../../support/history/w
 import { spawnServer, type ServerProcess } from '../../support/spawn-server.ts';
 import { startServer } from '../../support/start-server.ts';
 import { LOG_PAGE_MAX } from '../../../server/coherence/ports.ts';
+import { HINT_CHANNEL } from '../../../server/store/engines/log-reader.ts';
 import { LEASE_GRACE_MS } from '../../../server/coherence/await-replicas.ts';
 
 const POLL_MS = 900;
@@ -41,6 +42,8 @@ async function inWorld(
 ): Promise<boolean> {
   const database = await createDatabase();
   const proxy = await startFaultProxy(database.url);
+  // No hint reaches it: one would have it poll again before anybody could see what it says.
+  proxy.rewrite(HINT_CHANNEL, 'latchkey_nothing');
   const rootToken = newToken('latchkey', newId('key'));
   const env = { LATCHKEY_ROOT_TOKEN: rootToken, LATCHKEY_POLL_MS: String(POLL_MS) };
   const server = await startServer({ databaseUrl: database.url, env });
