@@ -89,6 +89,11 @@ export const SLUG_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
 /** The built-in keyspace, whose keys are root keys. Its id is fixed so that every replica knows it. */
 export const ROOT_KEYSPACE_ID = 'ks_latchkey';
 
+/** Whether a secret has not ended; the instant of its end itself is too late. */
+export function isSecretLive({ expireTimeMs }: Pick<SecretRecord, 'expireTimeMs'>, nowMs: number): boolean {
+  return expireTimeMs === null || expireTimeMs > nowMs;
+}
+
 /** The state that people see of a key at a time. */
 export function keyState(key: Pick<KeyRecord, 'switch' | 'expireTimeMs'>, nowMs: number): KeyState {
   if (key.switch === 'ACTIVE' && key.expireTimeMs !== null && key.expireTimeMs <= nowMs) return 'EXPIRED';

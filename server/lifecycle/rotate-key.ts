@@ -1,6 +1,6 @@
 import { Fault } from '../../core/fault.ts';
 import { newId } from '../../core/ids.ts';
-import type { KeyRecord, SecretRecord } from '../../core/key.ts';
+import { isSecretLive, type KeyRecord, type SecretRecord } from '../../core/key.ts';
 import { digestToken, newToken, secretHint } from '../../core/token.ts';
 import { changed, keyspaceNotFound, lockKey, requireAlive, type Etag } from './key-rules.ts';
 import type { Mutate, Mutated, MutationRequest } from './mutation.ts';
@@ -37,7 +37,7 @@ export function rotateKey(mutate: Mutate, request: RotateKeyRequest): Promise<Mu
     requireAlive(before);
     const keyspace = await tx.keyspaces.get(before.keyspaceId);
     if (keyspace === undefined) throw keyspaceNotFound(before.keyspaceId);
-    const passing = before.secrets.filter((secret) => passes(secret, nowMs));
+    const passing = before.secrets.filter((secret) => isSecretLive(secret, nowMs));
     if (passing.length > 1 && overlapMs > 0) {
       throw new Fault(
         'ROTATION_UNDER_WAY',
@@ -60,7 +60,7 @@ export function rotateKey(mutate: Mutate, request: RotateKeyRequest): Promise<Mu
     const retireTimeMs = Math.min(nowMs + overlapMs, before.expireTimeMs ?? Infinity);
     const key = await writeSecrets(tx, before, { tokenPrefix }, nowMs, [
       newest,
-      ...before.secrets.map((secret) => (passes(secret, nowMs) ? ends(secret, retireTimeMs) : secret)),
+      ...before.secrets.map((secret) => (isSecretLive(secret, nowMs) ? ends(secret, retireTimeMs) : secret)),
     ]);
     return {
       answer: { key, token },
@@ -86,7 +86,9 @@ export function completeRotation(
   return mutate('CompleteRotation', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
     requireAlive(before);
-    const old = before.secrets.filter((secret) => secret.expireTimeMs !== null && passes(secret, nowMs));
+    const old = before.secrets.filter(
+      (secret) => secret.expireTimeMs !== null && isSecretLive(secret, nowMs),
+    );
     if (old.length === 0) return { answer: { key: before }, awaited: true };
     const secrets = before.secrets.map((secret) => (old.includes(secret) ? ends(secret, nowMs) : secret));
     const key = await writeSecrets(tx, before, {}, nowMs, secrets);
@@ -116,7 +118,7 @@ export function cancelRotation(
   return mutate('CancelRotation', request, async (tx, nowMs) => {
     const before = await lockKey(tx, caller, id, etag);
     requireAlive(before);
-    const old = before.secrets.find((secret) => secret.expireTimeMs !== null && passes(secret, nowMs));
+    const old = before.secrets.find((secret) => secret.expireTimeMs !== null && isSecretLive(secret, nowMs));
     const newest = before.secrets.find(({ expireTimeMs }) => expireTimeMs === null);
     if (old === undefined || newest === undefined) {
       throw new Fault(
@@ -144,11 +146,6 @@ export function cancelRotation(
   });
 }
 
-/** The instant of its end itself is too late, as in verification. */
-function passes({ expireTimeMs }: SecretRecord, nowMs: number): boolean {
-  return expireTimeMs === null || expireTimeMs > nowMs;
-}
-
 /** Secrets are told apart by their time: a new one is the newest, also within one millisecond, or if the clock was set back. */
 function newestTimeMs({ secrets }: KeyRecord, nowMs: number): number {
   return Math.max(nowMs, ...secrets.map(({ createTimeMs }) => createTimeMs + 1));
@@ -166,8 +163,8 @@ async function writeSecrets(
   nowMs: number,
   secrets: readonly SecretRecord[],
 ): Promise<KeyRecord> {
-  const passing = secrets.filter((secret) => passes(secret, nowMs));
-  const over = secrets.filter((secret) => !passes(secret, nowMs)).slice(0, RETIRED_MAX);
+  const passing = secrets.filter((secret) => isSecretLive(secret, nowMs));
+  const over = secrets.filter((secret) => !isSecretLive(secret, nowMs)).slice(0, RETIRED_MAX);
   const kept = [...passing, ...over].toSorted((one, other) => other.createTimeMs - one.createTimeMs);
   const key = changed(before, { ...change, secrets: kept }, nowMs);
   await tx.keys.update(key);

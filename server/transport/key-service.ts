@@ -3,7 +3,6 @@ import type { KeyRecord } from '../../core/key.ts';
 import { FOREIGN_TOKEN_LENGTH_MAX } from '../../core/token.ts';
 import { Key, KeyState } from '../../proto/gen/latchkey/v1/key.ts';
 import { KeyView, type KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
-import type { Caller } from '../callers/caller.ts';
 import { createKey } from '../lifecycle/create-key.ts';
 import { batchRevokeKeys } from '../lifecycle/batch-revoke-keys.ts';
 import { deleteKey, undeleteKey } from '../lifecycle/delete-key.ts';
@@ -17,17 +16,15 @@ import { cancelRotation, completeRotation, rotateKey } from '../lifecycle/rotate
 import { revokeKey } from '../lifecycle/revoke-key.ts';
 import { disableKey, enableKey } from '../lifecycle/switch-key.ts';
 import { updateKey } from '../lifecycle/update-key.ts';
-import { isLongerThan, readFields } from './convert/fields.ts';
+import { isLongerThan, readFields, type Fields } from './convert/fields.ts';
 import { readImport, toImportResult } from './convert/import.ts';
 import { readAttributes, readChange, toKey } from './convert/key.ts';
 import { readChoice, readList } from './convert/list.ts';
 import { toEffect } from './convert/effect.ts';
 import { toEffectiveRules } from './convert/rules.ts';
+import { ETAG_MAX, readNote, readReason, readTarget } from './convert/target.ts';
 import type { CallerContext } from './middleware.ts';
 
-export const ETAG_MAX = 64;
-export const REASON_MAX = 64;
-export const NOTE_MAX = 1024;
 const IMPORT_MAX = 1000;
 /** A year. */
 const OVERLAP_MAX_MS = 365 * 24 * 60 * 60 * 1000;
@@ -106,26 +103,25 @@ export function createKeyService(options: {
     },
 
     async enableKey(message, { caller }) {
-      return keyAnswer(await enableKey(mutate, readTarget(message, caller)));
+      return keyAnswer(await enableKey(mutate, readTarget(message, caller, readId)));
     },
 
     async disableKey(message, { caller }) {
-      return narrowed(await disableKey(mutate, readTarget(message, caller)));
+      return narrowed(await disableKey(mutate, readTarget(message, caller, readId)));
     },
 
     async revokeKey(message, { caller }) {
       const fields = readFields();
-      const reason = fields.text('reason', message.reason, { max: REASON_MAX });
-      const note = fields.text('note', message.note, { max: NOTE_MAX, multiline: true });
-      return narrowed(await revokeKey(mutate, { ...readTarget(message, caller, fields), reason, note }));
+      const reason = readReason(fields, message);
+      return narrowed(await revokeKey(mutate, { ...reason, ...readTarget(message, caller, readId, fields) }));
     },
 
     async deleteKey(message, { caller }) {
-      return narrowed(await deleteKey(mutate, readTarget(message, caller)));
+      return narrowed(await deleteKey(mutate, readTarget(message, caller, readId)));
     },
 
     async undeleteKey(message, { caller }) {
-      return keyAnswer(await undeleteKey(mutate, readTarget(message, caller)));
+      return keyAnswer(await undeleteKey(mutate, readTarget(message, caller, readId)));
     },
 
     async lookupKey({ by }, { caller }) {
@@ -149,8 +145,7 @@ export function createKeyService(options: {
         caller,
         requestId: fields.requestId(message.requestId),
         choice: readChoice(fields, message),
-        reason: fields.text('reason', message.reason, { max: REASON_MAX }),
-        note: fields.text('note', message.note, { max: NOTE_MAX, multiline: true }),
+        ...readReason(fields, message),
         validateOnly,
         wait: message.wait ?? true,
       };
@@ -189,7 +184,7 @@ export function createKeyService(options: {
         requestId: fields.requestId(requestId),
         token,
         wait,
-        note: fields.text('note', note, { max: NOTE_MAX, multiline: true }),
+        note: readNote(fields, note),
       };
       fields.finish();
       return narrowed(await reportLeakedKey(mutate, request));
@@ -198,16 +193,16 @@ export function createKeyService(options: {
     async rotateKey(message, { caller }) {
       const fields = readFields();
       const overlapMs = fields.span('overlap', message.overlap, OVERLAP_MAX_MS);
-      const rotated = await rotateKey(mutate, { ...readTarget(message, caller, fields), overlapMs });
+      const rotated = await rotateKey(mutate, { ...readTarget(message, caller, readId, fields), overlapMs });
       return { ...narrowed(rotated), token: rotated.token };
     },
 
     async completeRotation(message, { caller }) {
-      return narrowed(await completeRotation(mutate, readTarget(message, caller)));
+      return narrowed(await completeRotation(mutate, readTarget(message, caller, readId)));
     },
 
     async cancelRotation(message, { caller }) {
-      return narrowed(await cancelRotation(mutate, readTarget(message, caller)));
+      return narrowed(await cancelRotation(mutate, readTarget(message, caller, readId)));
     },
   };
 }
@@ -218,30 +213,6 @@ const VIEWS: ReadonlySet<KeyView> = new Set([
   KeyView.KEY_VIEW_EFFECTIVE,
 ]);
 
-/** The fields that every change of one key has. @throws Fault INVALID_FIELD, also for what was read before */
-function readTarget(
-  message: {
-    readonly id: string;
-    readonly etag: string;
-    readonly requestId: string;
-    readonly wait?: boolean | undefined;
-  },
-  caller: Caller,
-  fields = readFields(),
-): {
-  readonly caller: Caller;
-  readonly requestId: string;
-  readonly id: string;
-  readonly etag: string;
-  readonly wait: boolean;
-} {
-  const target = {
-    wait: message.wait ?? true,
-    caller,
-    requestId: fields.requestId(message.requestId),
-    id: fields.keyId('id', message.id),
-    etag: fields.text('etag', message.etag, { max: ETAG_MAX }),
-  };
-  fields.finish();
-  return target;
-}
+const readId = (fields: Fields, { id }: { readonly id: string }): { readonly id: string } => ({
+  id: fields.keyId('id', id),
+});

@@ -14,7 +14,7 @@ import { toEffect } from './convert/effect.ts';
 import { readFields } from './convert/fields.ts';
 import { readKeyspaceAttributes, readKeyspaceChange, readSlug, toKeyspace } from './convert/keyspace.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
-import { ETAG_MAX } from './key-service.ts';
+import { ETAG_MAX, readTarget } from './convert/target.ts';
 import type { CallerContext } from './middleware.ts';
 
 /** KeyspaceService: convert, command, convert. */
@@ -76,16 +76,9 @@ export function createKeyspaceService(options: {
       return { ...answer(updated), ...toEffect(updated) };
     },
 
-    async deleteKeyspace({ id, etag, requestId }, { caller }) {
-      const fields = readFields();
-      const request = {
-        caller,
-        requestId: fields.requestId(requestId),
-        id: fields.keyspaceId('id', id),
-        etag: fields.text('etag', etag, { max: ETAG_MAX }),
-      };
-      fields.finish();
-      const { revision } = await deleteKeyspace(mutate, request);
+    async deleteKeyspace(message, { caller }) {
+      const target = readTarget(message, caller, (fields, { id }) => ({ id: fields.keyspaceId('id', id) }));
+      const { revision } = await deleteKeyspace(mutate, target);
       return { revision };
     },
   };

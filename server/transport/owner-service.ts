@@ -1,7 +1,6 @@
 import type { ServiceImplementation } from 'nice-grpc';
 import type { OwnerRecord } from '../../core/owner.ts';
 import { Owner, type OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
-import type { Caller } from '../callers/caller.ts';
 import type { Mutate, Mutated } from '../lifecycle/mutation.ts';
 import {
   createOwner,
@@ -14,7 +13,7 @@ import {
 } from '../lifecycle/owners.ts';
 import type { Repositories } from '../lifecycle/ports.ts';
 import { toEffect } from './convert/effect.ts';
-import { readFields } from './convert/fields.ts';
+import { readFields, type Fields } from './convert/fields.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
 import {
   readKeysFate,
@@ -24,7 +23,7 @@ import {
   toKeyCounts,
   toOwner,
 } from './convert/owner.ts';
-import { ETAG_MAX, NOTE_MAX, REASON_MAX } from './key-service.ts';
+import { ETAG_MAX, readReason, readTarget } from './convert/target.ts';
 import type { CallerContext } from './middleware.ts';
 
 /** OwnerService: convert, command, convert. */
@@ -55,10 +54,9 @@ export function createOwnerService(options: {
 
     async getOwner(message, { caller }) {
       const fields = readFields();
-      const keyspaceId = fields.keyspaceId('keyspace_id', message.keyspaceId);
-      const id = readOwnerId(fields, 'id', message.id);
+      const name = readName(fields, message);
       fields.finish();
-      const { owner, keys } = await getOwner(store, caller, { keyspaceId, id }, nowMs());
+      const { owner, keys } = await getOwner(store, caller, name, nowMs());
       return { owner: toOwner(owner), keys: toKeyCounts(keys) };
     },
 
@@ -92,11 +90,10 @@ export function createOwnerService(options: {
 
     async suspendOwner(message, { caller }) {
       const fields = readFields();
-      const reason = fields.text('reason', message.reason, { max: REASON_MAX });
-      const note = fields.text('note', message.note, { max: NOTE_MAX, multiline: true });
+      const reason = readReason(fields, message);
       const { validateOnly } = message;
-      const target = readTarget(message, caller, fields);
-      const suspended = await suspendOwner(mutate, { ...target, reason, note, validateOnly });
+      const target = readTarget(message, caller, readName, fields);
+      const suspended = await suspendOwner(mutate, { ...target, ...reason, validateOnly });
       return {
         ...answer(suspended),
         keys: toKeyCounts(suspended.keys),
@@ -105,14 +102,14 @@ export function createOwnerService(options: {
     },
 
     async resumeOwner(message, { caller }) {
-      return answer(await resumeOwner(mutate, readTarget(message, caller)));
+      return answer(await resumeOwner(mutate, readTarget(message, caller, readName)));
     },
 
     async deleteOwner(message, { caller }) {
       const fields = readFields();
       const keysFate = readKeysFate(fields, message.keysFate);
       const { validateOnly } = message;
-      const target = readTarget(message, caller, fields);
+      const target = readTarget(message, caller, readName, fields);
       const deleted = await deleteOwner(mutate, { ...target, keysFate, validateOnly });
       return {
         keys: toKeyCounts(deleted.keys),
@@ -124,33 +121,10 @@ export function createOwnerService(options: {
   };
 }
 
-/** The fields that every change of one owner has. @throws Fault INVALID_FIELD, also for what was read before */
-function readTarget(
-  message: {
-    readonly keyspaceId: string;
-    readonly id: string;
-    readonly etag: string;
-    readonly requestId: string;
-    readonly wait?: boolean | undefined;
-  },
-  caller: Caller,
-  fields = readFields(),
-): {
-  readonly caller: Caller;
-  readonly requestId: string;
-  readonly keyspaceId: string;
-  readonly id: string;
-  readonly etag: string;
-  readonly wait: boolean;
-} {
-  const target = {
-    wait: message.wait ?? true,
-    caller,
-    requestId: fields.requestId(message.requestId),
-    keyspaceId: fields.keyspaceId('keyspace_id', message.keyspaceId),
-    id: readOwnerId(fields, 'id', message.id),
-    etag: fields.text('etag', message.etag, { max: ETAG_MAX }),
-  };
-  fields.finish();
-  return target;
+/** How an owner is named. */
+function readName(
+  fields: Fields,
+  { keyspaceId, id }: { readonly keyspaceId: string; readonly id: string },
+): { readonly keyspaceId: string; readonly id: string } {
+  return { keyspaceId: fields.keyspaceId('keyspace_id', keyspaceId), id: readOwnerId(fields, 'id', id) };
 }

@@ -8,7 +8,7 @@ import { toEffect } from './convert/effect.ts';
 import { readFields } from './convert/fields.ts';
 import { PAGE_TOKEN_MAX } from './convert/list.ts';
 import { readPolicyAttributes, readPolicyChange, toPolicy } from './convert/policy.ts';
-import { ETAG_MAX } from './key-service.ts';
+import { ETAG_MAX, readTarget } from './convert/target.ts';
 import type { CallerContext } from './middleware.ts';
 
 /** PolicyService: convert, command, convert. */
@@ -72,16 +72,9 @@ export function createPolicyService(options: {
       return { ...answer(updated), ...toEffect(updated) };
     },
 
-    async deletePolicy({ id, etag, requestId }, { caller }) {
-      const fields = readFields();
-      const request = {
-        caller,
-        requestId: fields.requestId(requestId),
-        id: fields.policyId('id', id),
-        etag: fields.text('etag', etag, { max: ETAG_MAX }),
-      };
-      fields.finish();
-      const { revision } = await deletePolicy(mutate, request);
+    async deletePolicy(message, { caller }) {
+      const target = readTarget(message, caller, (fields, { id }) => ({ id: fields.policyId('id', id) }));
+      const { revision } = await deletePolicy(mutate, target);
       return { revision };
     },
   };

@@ -1,4 +1,4 @@
-import { keyState, type KeyAttributes, type KeyRecord } from '../../../core/key.ts';
+import { isSecretLive, keyState, type KeyAttributes, type KeyRecord } from '../../../core/key.ts';
 import { POLICIES_MAX } from '../../../core/policy.ts';
 import { tokenHint } from '../../../core/token.ts';
 import { KeyState, type Key } from '../../../proto/gen/latchkey/v1/key.ts';
@@ -20,7 +20,7 @@ const STATES = {
 
 /** The key that a list or an answer shows. */
 export function toKey(key: KeyRecord, nowMs: number): Key {
-  const current = key.secrets.filter(({ expireTimeMs }) => expireTimeMs === null || expireTimeMs > nowMs);
+  const current = key.secrets.filter((secret) => isSecretLive(secret, nowMs));
   const [newest] = current;
   return {
     ...toRules(key),
