@@ -28,9 +28,7 @@ import { createHttpEndpoints } from './transport/http.ts';
 import { createTransport, type TlsFiles } from './transport/server.ts';
 import { createUseRecorder } from './usage/use-recorder.ts';
 import { createVerifier } from './verification/verifier.ts';
-
-/** Told to operators, so that they see which replicas of an upgrade are done. */
-export const VERSION = '0.1.0';
+import { readVersion } from './version.ts';
 
 /** How often what is over is removed and the database looked after, ms. */
 const UPKEEP_INTERVAL_MS = 3_600_000;
@@ -131,7 +129,7 @@ export async function startApp(options: {
       mutate,
       coherence,
       replicas: createReplicaList({
-        self: { id: replicaId, version: VERSION, startTimeMs: clock.nowMs() },
+        self: { id: replicaId, version: readVersion(), startTimeMs: clock.nowMs() },
         head: () => store.changes.head(),
         readAll: engine.log === undefined ? undefined : () => store.readReplicas(),
       }),
@@ -190,7 +188,7 @@ export async function openEngine(
     poolSize: config.LATCHKEY_DATABASE_POOL_SIZE,
     loadPoolSize: config.LATCHKEY_DATABASE_LOAD_POOL_SIZE,
     prepared: config.LATCHKEY_DATABASE_PREPARED_STATEMENTS,
-    replica: { id: replicaId, version: VERSION },
+    replica: { id: replicaId, version: readVersion() },
     connectTimeoutMs: config.LATCHKEY_DATABASE_CONNECT_TIMEOUT_MS,
     acquireTimeoutMs,
     statementTimeoutMs: config.LATCHKEY_DATABASE_STATEMENT_TIMEOUT_MS,
@@ -273,6 +271,7 @@ function startUpkeep(options: {
   async function run(maintain: () => Promise<void>): Promise<void> {
     try {
       const purged = await purge(store, clock.nowMs());
+      await store.purgeReplicas();
       if (purged.keys + purged.answers > 0) logger.info(purged, 'upkeep.purged');
       await maintain();
     } catch (error) {

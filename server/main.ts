@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { newId } from '../core/ids.ts';
 import { newToken } from '../core/token.ts';
@@ -12,6 +12,7 @@ import { migrate } from './store/migrate.ts';
 import { waitForDatabase } from './store/wait-for-database.ts';
 import { systemClock } from './telemetry/clock.ts';
 import { createLogger } from './telemetry/logger.ts';
+import { readVersion } from './version.ts';
 
 /** Signals closer together than this are one, ms. */
 const SAME_SIGNAL_MS = 500;
@@ -30,7 +31,7 @@ async function main(words: readonly string[]): Promise<number> {
     return EXIT.ok;
   }
   if (words.includes('--version')) {
-    process.stdout.write(`${version()}\n`);
+    process.stdout.write(`${readVersion()}\n`);
     return EXIT.ok;
   }
   const [name = 'serve', ...rest] = words;
@@ -79,7 +80,7 @@ async function serve(): Promise<number> {
   const app = await startApp({ config, clock: systemClock, logger, signal: stopping.signal });
   process.stdout.write(banner(config, app));
   logger.info(
-    { version: version(), grpc: formatAddress(app.grpc), migrated: app.migrated },
+    { version: readVersion(), grpc: formatAddress(app.grpc), migrated: app.migrated },
     'server.started',
   );
   await stopped;
@@ -119,7 +120,7 @@ function banner(config: Config, app: App): string {
       ? `${join(dataDir, 'db')} (embedded)`
       : `Postgres at ${new URL(config.DATABASE_URL).host}`;
   const lines = [
-    `Latchkey ${version()} is running.`,
+    `Latchkey ${readVersion()} is running.`,
     '',
     `  gRPC        ${address}${config.LATCHKEY_TLS_CERT_FILE === undefined ? ' (plain text)' : ' (TLS)'}`,
     ...(app.http === undefined ? [] : [`  metrics     http://${formatAddress(app.http)}/metrics`]),
@@ -164,7 +165,7 @@ function helpText(): string {
     ({ name, fallback, about }) =>
       `  ${name}${fallback === '' ? '' : ` (default ${fallback})`}\n      ${about}\n`,
   );
-  return `Latchkey ${version()}: API keys as a service.
+  return `Latchkey ${readVersion()}: API keys as a service.
 
 Usage: npm start -- [command]
 
@@ -191,17 +192,6 @@ function explain(error: unknown): string {
 
 function complain(text: string): void {
   process.stderr.write(`latchkey: ${text}\n`);
-}
-
-/** The version in package.json, which stands two folders up from `dist/server` and one from `server`. */
-function version(): string {
-  const url = [
-    new URL('../package.json', import.meta.url),
-    new URL('../../package.json', import.meta.url),
-  ].find((file) => existsSync(file));
-  return url === undefined
-    ? 'unknown'
-    : (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
 }
 
 process.exitCode = await main(process.argv.slice(2));

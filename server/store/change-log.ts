@@ -48,8 +48,6 @@ export function createChangeLog(knex: Knex): Repositories['changes'] {
         .select('shard', 'seq')
         .where('time', '<', new Date(nowMs - LOG_LIFETIME_MS))
         .limit(limit);
-      // With them the entries of processes that have not said goodbye.
-      await knex('replicas').whereRaw(`lease_until < clock_timestamp() - interval '1 day'`).delete();
       return knex('change_log').whereIn(['shard', 'seq'], due).delete();
     },
   };

@@ -13,7 +13,7 @@ import { createPolicyRepository } from './policies.ts';
 import type { SecretUse } from '../usage/use-recorder.ts';
 import { createLiveKeyReader } from './read-live-key.ts';
 import { recordUses } from './uses.ts';
-import { readReplicas } from './read-replicas.ts';
+import { purgeReplicas, readReplicas } from './replicas.ts';
 
 /** How often a transaction that collides with others is run in all. */
 const ATTEMPTS = 5;
@@ -28,6 +28,8 @@ export interface KnexStore extends Store {
   recordUses(uses: readonly SecretUse[]): Promise<void>;
   /** The replicas whose lease ended less than a day ago. @throws Fault DATABASE_UNAVAILABLE */
   readReplicas(): Promise<readonly ReplicaStatus[]>;
+  /** Takes off the list all others: processes that ended without saying so. @throws Fault DATABASE_UNAVAILABLE */
+  purgeReplicas(): Promise<void>;
 }
 
 export function createStore(
@@ -67,6 +69,7 @@ export function createStore(
       hasImports: () => liveKeys.hasImports(),
       recordUses: (uses: readonly SecretUse[]) => recordUses(knex, uses),
       readReplicas: () => readReplicas(knex),
+      purgeReplicas: () => purgeReplicas(knex),
     }),
     transaction,
   };
