@@ -184,6 +184,13 @@ onEachEngine((subject) => {
     await enter('rep_before', { appliedSeq: 1, leaseEndedMs: 24 * HOUR_MS });
     expect((await subject().store.readReplicas()).map(({ id }) => id)).toEqual(['rep_yesterday']);
   });
+
+  it('takes such a replica off the list for good, and no other', async () => {
+    await enter('rep_yesterday', { appliedSeq: 1, leaseEndedMs: 24 * HOUR_MS - 60_000 });
+    await enter('rep_before', { appliedSeq: 1, leaseEndedMs: 24 * HOUR_MS });
+    await subject().store.purgeReplicas();
+    expect(await subject().engine.knex('replicas').select('id')).toEqual([{ id: 'rep_yesterday' }]);
+  });
 });
 
 onPostgres((subject) => {

@@ -8,32 +8,13 @@ import { NO_RESTRICTIONS, type ResourceAccess, type Restrictions } from '../../c
 import type { KeyFilter, KeyPage, KeyPosition } from '../../server/lifecycle/ports.ts';
 import { readKeyPage } from '../../server/store/read-key-page.ts';
 import { onEachEngine, type Subject } from './each-engine.ts';
-import { CREATED_MS, everyKeyOf, newKey, newKeyspace } from './records.ts';
+import { CREATED_MS, everyKeyOf, newKey, newKeyspace, newPolicy } from './records.ts';
 
 const NOW_MS = CREATED_MS + 10_000;
 const FIRST = newKeyspace();
 const SECOND = newKeyspace();
 const EMPTY = newKeyspace();
 const IDS = [FIRST.id, SECOND.id];
-
-/** A policy that is not stored yet. */
-function newPolicy(keyspaceId: string, change: Partial<PolicyRecord> = {}): PolicyRecord {
-  const id = newId('policy');
-  return {
-    id,
-    keyspaceId,
-    displayName: id,
-    scopes: [],
-    resourceAccess: null,
-    restrictions: NO_RESTRICTIONS,
-    metadata: {},
-    tags: [],
-    createTimeMs: CREATED_MS,
-    updateTimeMs: CREATED_MS,
-    version: 1,
-    ...change,
-  };
-}
 
 const listed = (...ids: readonly string[]): ResourceAccess => ({ type: 'LISTED', ids });
 

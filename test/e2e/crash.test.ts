@@ -12,6 +12,7 @@ import type { Engine } from '../../server/store/engines/engine.ts';
 import { createClients, type Clients } from '../support/clients.ts';
 import { createDatabase, type TestDatabase } from '../support/create-database.ts';
 import { openEmbeddedEngine, openPostgresEngine } from '../support/open-engine.ts';
+import { createRandom } from '../support/random.ts';
 import { spawnCommand, spawnServer, type ServerProcess } from '../support/spawn-server.ts';
 import {
   createDataDirectory,
@@ -55,15 +56,10 @@ interface Ledger {
  */
 const SEED = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
 
-let state = SEED;
+const random = createRandom(SEED);
 
-/** A whole number from 0 to `below` - 1 (mulberry32). */
-function choose(below: number): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-}
+/** A whole number from 0 to `below` - 1. */
+const choose = (below: number): number => random.between(0, below - 1);
 
 const ROOT_TOKEN = newToken('latchkey', newId('key'));
 

@@ -1,11 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ErrorInfo } from '../../proto/gen/google/rpc/error_details.ts';
-import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
-import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
-import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
-import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
-import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
-import { VerifyServiceDefinition } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import { RPCS } from './support/contract.ts';
 import type { RawAnswer, RawConnection } from './support/raw-connection.ts';
 import { serveLatchkey } from './support/serve-latchkey.ts';
 
@@ -81,18 +76,7 @@ function infoOf({ status }: RawAnswer): ErrorInfo {
 }
 
 test('the table below knows every RPC of the contract', () => {
-  const services = [
-    VerifyServiceDefinition,
-    KeyServiceDefinition,
-    KeyspaceServiceDefinition,
-    PolicyServiceDefinition,
-    OwnerServiceDefinition,
-    ReplicaServiceDefinition,
-  ];
-  const names = services.flatMap(({ name, methods }) =>
-    Object.values(methods).map((method) => `${name}/${method.name}`),
-  );
-  expect(Object.keys(NEEDS).toSorted()).toEqual(names.toSorted());
+  expect(Object.keys(NEEDS).toSorted()).toEqual(RPCS.map(({ name }) => name).toSorted());
 });
 
 describe.each(Object.entries(NEEDS))('%s needs %s', (rpc, needed) => {

@@ -190,7 +190,8 @@ it('refuses all keys that another replica revoked in one batch', async () => {
   await farSays('VERDICT_VALID');
 });
 
-it('is as fresh as a verification asks of policies, owners, catalogues and imports, at once', async () => {
+/** A replica that seldom polls, and another on its database. */
+async function startSeldom() {
   const seldom = await startBehindProxy({
     server: { env: { LATCHKEY_POLL_MS: '9000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
   });
@@ -199,6 +200,11 @@ it('is as fresh as a verification asks of policies, owners, catalogues and impor
     env: { ...HASTY, LATCHKEY_ROOT_TOKEN: seldom.server.rootToken },
   });
   const otherClients = createClients({ address: other.address, token: other.rootToken });
+  return { seldom, other, otherClients };
+}
+
+it('is as fresh as a verification asks of policies, owners, catalogues and imports, at once', async () => {
+  const { seldom, other, otherClients } = await startSeldom();
   try {
     const { keyspaceId } = seldom;
     const { policy } = await seldom.clients.policies.createPolicy({
@@ -259,14 +265,7 @@ it('is as fresh as a verification asks of policies, owners, catalogues and impor
 });
 
 it('is as fresh as a verification asks, at once, however seldom it polls', async () => {
-  const seldom = await startBehindProxy({
-    server: { env: { LATCHKEY_POLL_MS: '9000', LATCHKEY_MAX_STALENESS_MS: '20000' } },
-  });
-  const other = await startServer({
-    databaseUrl: seldom.database.url,
-    env: { ...HASTY, LATCHKEY_ROOT_TOKEN: seldom.server.rootToken },
-  });
-  const otherClients = createClients({ address: other.address, token: other.rootToken });
+  const { seldom, other, otherClients } = await startSeldom();
   const victim = await seldom.createKey();
   expect((await observe(seldom.clients, victim.token)).verdict).toBe('VERDICT_VALID');
   const { revision } = await otherClients.keys.revokeKey({ id: victim.id, wait: false });

@@ -6,6 +6,7 @@ import {
   toBinary,
   type DescField,
   type DescMessage,
+  type DescService,
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { DESCRIPTORS } from '../../../proto/gen/descriptors.ts';
@@ -13,15 +14,10 @@ import { DESCRIPTORS } from '../../../proto/gen/descriptors.ts';
 /** The contract as data, from its own descriptors: so that a test over all of it misses nothing that is added. */
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(DESCRIPTORS, 'base64')));
 
-/** The names of our services; health is not ours. */
-const SERVICES = [
-  'VerifyService',
-  'KeyService',
-  'KeyspaceService',
-  'PolicyService',
-  'OwnerService',
-  'ReplicaService',
-];
+/** Our services, of which health and reflection are none. */
+const services = [...registry].filter(
+  (type): type is DescService => type.kind === 'service' && type.file.proto.package === 'latchkey.v1',
+);
 
 /** One RPC of our services. */
 export interface ContractRpc {
@@ -34,16 +30,14 @@ export interface ContractRpc {
 }
 
 /** Every RPC of our services. */
-export const RPCS: readonly ContractRpc[] = SERVICES.flatMap((name) => {
-  const service = registry.getService(`latchkey.v1.${name}`);
-  if (service === undefined) throw new Error(`there is no service ${name}`);
-  return service.methods.map((method) => ({
+export const RPCS: readonly ContractRpc[] = services.flatMap(({ name, methods }) =>
+  methods.map((method) => ({
     name: `${name}/${method.name}`,
     path: `/latchkey.v1.${name}/${method.name}`,
     input: method.input,
     output: method.output,
-  }));
-});
+  })),
+);
 
 /** @param name `KeyService/CreateKey` */
 export function rpcOf(name: string): ContractRpc {

@@ -4,7 +4,7 @@ import { newToken } from '../../../core/token.ts';
 import { createClients, type Clients } from '../clients.ts';
 import { startFaultProxy, type FaultProxy } from '../fault-proxy.ts';
 import { spawnServer, type ServerProcess } from '../spawn-server.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 /** A server process behind a proxy, and ways to harm it. */
 export interface Replica {

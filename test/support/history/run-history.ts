@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Verdict } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import type { Clients } from '../clients.ts';
-import { createRandom } from './random.ts';
+import { createRandom } from '../random.ts';
 import { startReplica, type Replica } from './replica.ts';
 import { createSubject, NARROWINGS, type Narrowing, type Subject } from './subjects.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clients } from '../clients.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 /** The ways to take access away. */
 export const NARROWINGS = [

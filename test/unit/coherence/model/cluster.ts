@@ -6,7 +6,7 @@ import type { LogReader } from '../../../../server/coherence/ports.ts';
 import type { Freshness, SnapshotCache } from '../../../../server/snapshots/snapshot-cache.ts';
 import type { Clock } from '../../../../server/telemetry/clock.ts';
 import { captureLogger } from '../../../support/capture-logger.ts';
-import type { Random } from '../../../support/history/random.ts';
+import type { Random } from '../../../support/random.ts';
 import { issueKey } from '../../support/issue-key.ts';
 import { emptyCache } from './cache-pool.ts';
 import { createPrimary } from './primary.ts';

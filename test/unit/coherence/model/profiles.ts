@@ -1,5 +1,5 @@
 import { LEASE_GRACE_MS } from '../../../../server/coherence/await-replicas.ts';
-import { createRandom, type Random } from '../../../support/history/random.ts';
+import { createRandom, type Random } from '../../../support/random.ts';
 import {
   ABSENT_ID,
   createCluster,
@@ -70,8 +70,8 @@ function startAll({ random, cluster }: World): void {
   });
 }
 
-/** Fills that are under way while their key is changed. */
-export const FILL_RACE: Profile = {
+/** Reads of a key that are under way while it is changed. */
+const raceOver = (keyId: string, troublesChance: number): Profile => ({
   size: 3,
   weather: { ...CALM, readStall: { chance: 0.5, maxMs: 40 } },
   untilMs: 1900,
@@ -79,11 +79,17 @@ export const FILL_RACE: Profile = {
     startAll(world);
     const count = world.random.between(2, 3);
     for (let index = 0; index < count; index += 1) {
-      story(world, PRESENT_ID, world.random.between(150, 1100));
+      story(world, keyId, world.random.between(150, 1100));
     }
-    if (world.random.next() < 0.7) troubles(world, 100, 1200);
+    if (world.random.next() < troublesChance) troubles(world, 100, 1200);
   },
-};
+});
+
+/** Fills that are under way while their key is changed. */
+export const FILL_RACE = raceOver(PRESENT_ID, 0.7);
+
+/** Unknown keys that are created while they are looked for, and go again. */
+export const ABSENCE_RACE = raceOver(ABSENT_ID, 0.5);
 
 /** A replica that has heard of nothing for longer than its lease, and whose reads take longer than that, too. */
 export const SLOW_READS: Profile = {
@@ -129,21 +135,6 @@ export const WRONG_CLOCKS: Profile = {
     for (let count = 0; count < 12; count += 1) {
       simulator.after(backMs + random.between(-10, 100), () => cluster.verify(1, PRESENT_ID));
     }
-  },
-};
-
-/** Unknown keys that are created while they are looked for, and go again. */
-export const ABSENCE_RACE: Profile = {
-  size: 3,
-  weather: { ...CALM, readStall: { chance: 0.5, maxMs: 40 } },
-  untilMs: 1900,
-  plan(world) {
-    startAll(world);
-    const count = world.random.between(2, 3);
-    for (let index = 0; index < count; index += 1) {
-      story(world, ABSENT_ID, world.random.between(150, 1100));
-    }
-    if (world.random.next() < 0.5) troubles(world, 100, 1200);
   },
 };
 

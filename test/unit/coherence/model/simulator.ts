@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import type { Clock } from '../../../../server/telemetry/clock.ts';
-import type { Random } from '../../../support/history/random.ts';
+import type { Random } from '../../../support/random.ts';
 
 /** A process of the simulation: with clocks of its own, and times at which it does not run. */
 export interface Host {
