@@ -38,10 +38,11 @@ export interface Coherence {
    */
   publish(changes: readonly Change[], revision: Revision | undefined, epoch: string | undefined): void;
   /**
-   * Waits until no replica can answer from before a change of this process, at most `effectiveDelayMs`. It is effective
-   * when this returns, whatever it returns.
+   * Waits until no replica can answer from before a change, at most `effectiveDelayMs`. It is effective when this
+   * returns, whatever it returns.
+   * @param own whether it is a change of this process that was published; else this process may have to learn of it, too
    */
-  confirm(revision: Revision): Promise<Propagation>;
+  confirm(revision: Revision, own: boolean): Promise<Propagation>;
   /** Tells other processes of a change that nobody waits for, so that they know it sooner than by themselves. */
   announce(): void;
   /** How long after its commit a change may still be unknown to some replica, ms. */

@@ -29,7 +29,8 @@ const POLL_PAUSE_MS = 2;
  * sending, a poll that stalls between its read and its commit would let memory answer from before a change that was
  * already declared effective.
  *
- * The process has applied its own changes when they were made, so it leaves them out.
+ * The process has applied its own changes when they were made, so it leaves them out. Where a mutation finds its aim
+ * reached already, by a change that this process may not have seen yet, it polls before it says so.
  */
 export function createLogWatch(options: {
   readonly memory: Memory;
@@ -60,6 +61,8 @@ export function createLogWatch(options: {
   let started = false;
   let stopped = false;
   let failing = false;
+  /** Those who wait for the end of the next poll to be sent. */
+  let awaitingPoll: (() => void)[] = [];
 
   const isFresh = (): boolean =>
     clock.monotonicMs() < validUntilMonotonicMs && clock.nowMs() < validUntilWallMs;
@@ -123,6 +126,8 @@ export function createLogWatch(options: {
   async function pollAndRepeat(): Promise<void> {
     let again = false;
     hinted = false;
+    const awaiting = awaitingPoll;
+    awaitingPoll = [];
     try {
       again = await poll();
       if (failing) logger.info('database.recovered');
@@ -133,6 +138,30 @@ export function createLogWatch(options: {
     }
     running = undefined;
     schedule(again || hinted ? POLL_PAUSE_MS : pollMs);
+    for (const resolve of awaiting) resolve();
+  }
+
+  /** Makes a poll follow soon. */
+  function hurry(): void {
+    hinted = true;
+    // Not put off where one is due anyway: hints can come faster than polls.
+    if (started && running === undefined && dueMs - clock.monotonicMs() > POLL_PAUSE_MS)
+      schedule(POLL_PAUSE_MS);
+  }
+
+  const covers = ({ shard, seq }: Revision): boolean => shard === cursor.shard && seq <= cursor.seq;
+
+  /**
+   * Polls until memory holds all up to a position, or may not answer; at most `leaseMs`, after which it holds what was
+   * committed before.
+   */
+  async function catchUp(revision: Revision): Promise<void> {
+    const endMs = clock.monotonicMs() + leaseMs;
+    while (!covers(revision) && isFresh() && clock.monotonicMs() < endMs) {
+      const polled = new Promise<void>((resolve) => awaitingPoll.push(resolve));
+      hurry();
+      await polled;
+    }
   }
 
   function schedule(delayMs: number): void {
@@ -144,16 +173,11 @@ export function createLogWatch(options: {
     }, delayMs);
   }
 
-  reader.onHint(() => {
-    hinted = true;
-    // Not put off where one is due anyway: hints can come faster than polls.
-    if (started && running === undefined && dueMs - clock.monotonicMs() > POLL_PAUSE_MS)
-      schedule(POLL_PAUSE_MS);
-  });
+  reader.onHint(hurry);
 
   return {
     isFresh,
-    covers: ({ shard, seq }) => shard === cursor.shard && seq <= cursor.seq,
+    covers,
     revision: () => cursor,
     epoch: () => epoch,
     publish(changes, revision, begunIn) {
@@ -164,7 +188,10 @@ export function createLogWatch(options: {
       for (let seq = Math.max(first, cursor.seq + 1); seq <= revision.seq; seq += 1) own.add(seq);
       advance();
     },
-    confirm: awaitReplicas,
+    async confirm(revision, own) {
+      const [propagation] = await Promise.all([awaitReplicas(revision), own ? undefined : catchUp(revision)]);
+      return propagation;
+    },
     announce: hint,
     effectiveDelayMs: leaseMs,
     async start() {
@@ -178,6 +205,7 @@ export function createLogWatch(options: {
       clearTimeout(timer);
       await running;
       validUntilMonotonicMs = -Infinity;
+      for (const resolve of awaitingPoll) resolve();
       await reader.close();
     },
   };

@@ -133,7 +133,8 @@ export function createMutate(options: {
     }
     // Also where nothing was changed, or had been before: that it is so must be known everywhere.
     if (finished.awaited && !wait) coherence.announce();
-    const propagation = finished.awaited && wait ? await coherence.confirm(finished.revision) : undefined;
+    const propagation =
+      finished.awaited && wait ? await coherence.confirm(finished.revision, finished.advanced) : undefined;
     const delayMs = propagation === undefined ? coherence.effectiveDelayMs : 0;
     return {
       ...finished.answer,

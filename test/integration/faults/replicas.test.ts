@@ -278,6 +278,24 @@ it('is as fresh as a verification asks, at once, however seldom it polls', async
   await seldom.close();
 });
 
+it('says of what it finds done that it is effective only once it knows of it itself', async () => {
+  const { seldom, other, otherClients } = await startSeldom();
+  const victims = await Promise.all(Array.from({ length: 20 }, () => seldom.createKey()));
+  for (const { id, token } of victims) {
+    expect((await observe(seldom.clients, token)).verdict).toBe('VERDICT_VALID');
+    // Both at once: one of them finds the key revoked.
+    const [, { effectiveTime }] = await Promise.all([
+      otherClients.keys.revokeKey({ id, wait: false }),
+      seldom.clients.keys.revokeKey({ id }),
+    ]);
+    expect(effectiveTime?.getTime()).toBeLessThanOrEqual(Date.now());
+    expect((await observe(seldom.clients, token)).verdict).toBe('VERDICT_REVOKED');
+  }
+  otherClients.close();
+  await other.stop();
+  await seldom.close();
+});
+
 it('lets no root key in that another replica revoked', async () => {
   const { key: rootKey, token } = await nearClients.keys.createKey({
     key: { keyspaceId: 'ks_latchkey', scopes: ['verify'] },

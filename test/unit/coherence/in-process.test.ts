@@ -18,7 +18,7 @@ test('memory of the only process is always fresh, and its changes take effect at
   const { coherence } = inProcess(0);
   expect(coherence.isFresh()).toBe(true);
   expect(coherence.effectiveDelayMs).toBe(0);
-  expect(await coherence.confirm(at(9))).toEqual({ replicas: 1, confirmed: 1 });
+  expect(await coherence.confirm(at(9), true)).toEqual({ replicas: 1, confirmed: 1 });
   await coherence.stop();
 });
 

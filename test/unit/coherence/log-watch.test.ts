@@ -308,7 +308,7 @@ describe('the acknowledgement', () => {
   });
 
   test('is what the wait for replicas asks for', async () => {
-    expect(await watchUnderTest().watch.confirm(at(1))).toEqual({ replicas: 7, confirmed: 6 });
+    expect(await watchUnderTest().watch.confirm(at(1), true)).toEqual({ replicas: 7, confirmed: 6 });
   });
 });
 
@@ -523,6 +523,57 @@ describe('a change of our own', () => {
     await answer(6);
     expect(forgotten).toEqual(['key_a']);
     expect(acknowledged).toEqual([5, 6]);
+  });
+});
+
+describe('a change that was found done', () => {
+  const outcomeOf = (confirmed: Promise<unknown>) => {
+    const outcome = { done: false };
+    void confirmed.then(() => (outcome.done = true));
+    return outcome;
+  };
+
+  test('is effective only once memory has forgotten, for which a poll comes at once', async () => {
+    const { watch, startAt, answer, passMs, isPolling, forgotten } = watchUnderTest();
+    await startAt(5);
+    const outcome = outcomeOf(watch.confirm(at(6), false));
+    await passMs(SOON_MS);
+    expect(isPolling()).toBe(true);
+    expect(outcome.done).toBe(false);
+    await answer(6);
+    expect(forgotten).toEqual(['key_6']);
+    expect(outcome.done).toBe(true);
+  });
+
+  test('is not taken for known by a poll that was under way', async () => {
+    const { watch, startAt, answer, nextPoll, passMs } = watchUnderTest();
+    await startAt(5);
+    await nextPoll();
+    const outcome = outcomeOf(watch.confirm(at(6), false));
+    await answer(5);
+    await passMs(SOON_MS);
+    expect(outcome.done).toBe(false);
+    await answer(6);
+    expect(outcome.done).toBe(true);
+  });
+
+  test('is effective at once where memory holds it, and where memory may not answer', async () => {
+    const { watch, startAt, passMs, fail } = watchUnderTest();
+    await startAt(5);
+    await expect(watch.confirm(at(5), false)).resolves.toEqual({ replicas: 7, confirmed: 6 });
+    const outcome = outcomeOf(watch.confirm(at(6), false));
+    await passMs(SOON_MS);
+    while (watch.isFresh()) await fail();
+    await passMs(POLL_MS);
+    await fail();
+    expect(outcome.done).toBe(true);
+  });
+
+  test('of our own needs no poll', async () => {
+    const { watch, startAt, isPolling } = watchUnderTest();
+    await startAt(5);
+    await expect(watch.confirm(at(9), true)).resolves.toEqual({ replicas: 7, confirmed: 6 });
+    expect(isPolling()).toBe(false);
   });
 });
 

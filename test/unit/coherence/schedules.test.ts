@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Tally } from './model/cluster.ts';
 import {
   ABSENCE_RACE,
+  DONE_ALREADY,
   FILL_RACE,
   LOST_ROWS,
   runSchedule,
@@ -31,8 +32,9 @@ const PROFILES: readonly (readonly [
   /** What a schedule shows at least, on average; one that shows nothing would keep the promise, too. */
   atLeast: Partial<Tally>,
 ])[] = [
-  ['a poll stalls', STALLED_POLL, 3000, { verifications: 10, recalled: 6, confirmed: 0.9 }],
+  ['a poll stalls', STALLED_POLL, 2500, { verifications: 10, recalled: 6, confirmed: 0.9 }],
   ['fills race changes', FILL_RACE, 2500, { verifications: 60, recalled: 40, confirmed: 1, timedOut: 0.03 }],
+  ['a change is found done', DONE_ALREADY, 500, { verifications: 60, recalled: 40, confirmed: 2 }],
   ['absences race creations', ABSENCE_RACE, 2000, { verifications: 60, recalled: 40, confirmed: 1 }],
   ['rows of the log are lost', LOST_ROWS, 1000, { verifications: 50, recalled: 30, timedOut: 0.2 }],
   ['a clock is wrong', WRONG_CLOCKS, 750, { verifications: 10, recalled: 5, timedOut: 0.1 }],
@@ -79,6 +81,7 @@ const BROKEN: readonly (readonly [string, Profile, keyof typeof SABOTAGES])[] = 
   ['a fill that was overtaken is remembered', FILL_RACE, 'unmarkedFills'],
   ['an absence that was overtaken is remembered', ABSENCE_RACE, 'unmarkedAbsences'],
   ['a read is joined while memory may not answer', STALLED_POLL, 'joinsWithoutLease'],
+  ['a change that is found done is taken for an own one', DONE_ALREADY, 'doneIsOwn'],
   ['nobody waits for the other replicas', ABSENCE_RACE, 'noWaiting'],
 ];
 

@@ -90,8 +90,8 @@ function surroundings() {
         expect(epoch).toBe('e');
         published.push({ changes, revision });
       },
-      async confirm(revision) {
-        events.push('confirmed');
+      async confirm(revision, own) {
+        events.push(own ? 'confirmed' : 'confirmed, as found');
         confirmed.push(revision);
         clock.advance(CONFIRM_MS);
         return PROPAGATION;
@@ -228,9 +228,11 @@ describe('a mutation that takes access away', () => {
   });
 
   test('waits also where its aim was reached before, for whoever did it may not have', async () => {
-    const { mutate, clock, confirmed, advances } = surroundings();
+    const { mutate, clock, confirmed, advances, events } = surroundings();
     const answer = await mutate('RevokeKey', request(), async () => ({ ...nothing(), awaited: true }));
     expect(advances).toEqual([]);
+    // By another process, maybe: this one may have to learn of it, too.
+    expect(events).toContain('confirmed, as found');
     expect(confirmed).toEqual([{ shard: 0, seq: 10 }]);
     expect(answer).toMatchObject({ effectiveTimeMs: clock.nowMs(), propagation: PROPAGATION });
   });

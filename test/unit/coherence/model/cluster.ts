@@ -38,6 +38,8 @@ export interface Sabotage {
   freshness?(inner: Freshness, clock: Clock, leaseMs: number): Freshness;
   cache?(inner: SnapshotCache, freshness: Freshness): SnapshotCache;
   awaitReplicas?(inner: AwaitReplicas): AwaitReplicas;
+  /** A replica takes every change for one that it has applied itself. */
+  readonly allOwn?: boolean;
 }
 
 /** What a run has seen. */
@@ -64,6 +66,8 @@ export interface Cluster {
   verify(index: number, keyId: string): void;
   /** Changes a key by a replica, and says when that is effective. */
   change(index: number, keyId: string, wait: boolean): void;
+  /** Finds a key by a replica as it shall be, and says when that is effective. */
+  findDone(index: number, keyId: string): void;
   /** No poll of a replica comes through for a while. */
   deafen(index: number, ms: number): void;
   /** The log loses its rows. */
@@ -86,7 +90,7 @@ interface Replica {
   start(): Promise<void>;
   stop(): Promise<void>;
   publish(keyId: string, seq: number | undefined): void;
-  confirm(seq: number): Promise<boolean>;
+  confirm(seq: number, own: boolean): Promise<boolean>;
 }
 
 export function createCluster(options: {
@@ -217,8 +221,11 @@ export function createCluster(options: {
           seq === undefined ? undefined : { shard: 0, seq },
           watch.epoch(),
         ),
-      async confirm(seq) {
-        const { replicas: all, confirmed } = await watch.confirm({ shard: 0, seq });
+      async confirm(seq, own) {
+        const { replicas: all, confirmed } = await watch.confirm(
+          { shard: 0, seq },
+          own || sabotage.allOwn === true,
+        );
         return all === confirmed;
       },
     };
@@ -296,12 +303,28 @@ export function createCluster(options: {
         const { seq, version } = done;
         if (wait) {
           tally.confirmed += 1;
-          if (!(await replica.confirm(seq))) tally.timedOut += 1;
+          if (!(await replica.confirm(seq, true))) tally.timedOut += 1;
           effective.push({ keyId, version, isPast: () => true });
         } else {
           const atMs = simulator.nowMs() + leaseMs;
           effective.push({ keyId, version, isPast: (nowMs) => nowMs > atMs });
         }
+      }
+      replica.host.after(0, () => {
+        if (replica.serving) void act();
+      });
+    },
+    findDone(index, keyId) {
+      const replica = replicaAt(index);
+      async function act(): Promise<void> {
+        const found = await ask(replica.host, () => ({
+          version: primary.state(keyId)?.version ?? 0,
+          seq: primary.page(0).head.seq,
+        })).catch(() => undefined);
+        if (found === undefined) return;
+        tally.confirmed += 1;
+        if (!(await replica.confirm(found.seq, false))) tally.timedOut += 1;
+        effective.push({ keyId, version: found.version, isPast: () => true });
       }
       replica.host.after(0, () => {
         if (replica.serving) void act();

@@ -91,6 +91,23 @@ export const FILL_RACE = raceOver(PRESENT_ID, 0.7);
 /** Unknown keys that are created while they are looked for, and go again. */
 export const ABSENCE_RACE = raceOver(ABSENT_ID, 0.5);
 
+/** A change that another replica finds done before it has heard of it. */
+export const DONE_ALREADY: Profile = {
+  ...raceOver(PRESENT_ID, 0),
+  plan(world) {
+    const { random, simulator, cluster } = world;
+    startAll(world);
+    const atMs = random.between(150, 1000);
+    story(world, PRESENT_ID, atMs);
+    for (let index = 0; index < cluster.hosts.length; index += 1) {
+      simulator.after(atMs + random.between(1, 40), () => cluster.findDone(index, PRESENT_ID));
+      for (let offsetMs = 2; offsetMs < 60; offsetMs += random.between(2, 6))
+        simulator.after(atMs + offsetMs, () => cluster.verify(index, PRESENT_ID));
+    }
+    if (random.next() < 0.5) troubles(world, 100, 1200);
+  },
+};
+
 /** A replica that has heard of nothing for longer than its lease, and whose reads take longer than that, too. */
 export const SLOW_READS: Profile = {
   size: 2,

@@ -115,6 +115,9 @@ export const SABOTAGES = {
     };
   },
 
+  /** A replica that finds a change done takes it for its own. */
+  doneIsOwn: (): Sabotage => ({ allOwn: true }),
+
   /** Nobody waits for the other replicas. */
   noWaiting: (): Sabotage => ({ awaitReplicas: () => async () => ({ replicas: 1, confirmed: 1 }) }),
 } as const;
