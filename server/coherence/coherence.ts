@@ -40,9 +40,9 @@ export interface Coherence {
   /**
    * Waits until no replica can answer from before a change, at most `effectiveDelayMs`. It is effective when this
    * returns, whatever it returns.
-   * @param own whether it is a change of this process that was published; else this process may have to learn of it, too
+   * @param isOwn whether it is a change of this process that was published; else this process may have to learn of it, too
    */
-  confirm(revision: Revision, own: boolean): Promise<Propagation>;
+  confirm(revision: Revision, isOwn: boolean): Promise<Propagation>;
   /** Tells other processes of a change that nobody waits for, so that they know it sooner than by themselves. */
   announce(): void;
   /** How long after its commit a change may still be unknown to some replica, ms. */

@@ -188,8 +188,11 @@ export function createLogWatch(options: {
       for (let seq = Math.max(first, cursor.seq + 1); seq <= revision.seq; seq += 1) own.add(seq);
       advance();
     },
-    async confirm(revision, own) {
-      const [propagation] = await Promise.all([awaitReplicas(revision), own ? undefined : catchUp(revision)]);
+    async confirm(revision, isOwn) {
+      const [propagation] = await Promise.all([
+        awaitReplicas(revision),
+        isOwn ? undefined : catchUp(revision),
+      ]);
       return propagation;
     },
     announce: hint,
