@@ -1,7 +1,12 @@
 import type { Client } from 'pg';
 
+/** knex's own mark of a connection that it must not use. */
+const DISPOSED = '__knex__disposed';
+
 /** A connection as knex's pool has it: pg's client, which answers to a callback. */
 interface PooledClient {
+  /** Set: knex's pool gives it to nobody any more. */
+  [DISPOSED]?: Error;
   query: (query: unknown, callback: (error: Error | null, result: unknown) => void) => unknown;
   once(event: 'end', listener: () => void): unknown;
 }
@@ -16,7 +21,8 @@ export interface Sockets {
 
 /**
  * A query that outlasts the client's time limit leaves its connection in pg's hands, busy for ever: the next query waits
- * behind it, and the pool would hand it out again and again. So it is cut, and the pool makes a new one.
+ * behind it, and the pool would hand it out again and again. So it is cut, and the pool makes a new one. Likewise where
+ * Postgres says that it ends a connection: the next query would be faster than the end.
  */
 export function createSockets(): Sockets {
   const open = new Set<PooledClient>();
@@ -27,7 +33,10 @@ export function createSockets(): Sockets {
       const query = client.query.bind(client);
       client.query = (text, callback) =>
         query(text, (error, result) => {
-          if (error?.message === 'Query read timeout') destroySocket(client);
+          if (error !== null && isLast(error)) {
+            client[DISPOSED] = error;
+            destroySocket(client);
+          }
           callback(error, result);
         });
       done(null, client);
@@ -36,6 +45,11 @@ export function createSockets(): Sockets {
       for (const client of open) destroySocket(client);
     },
   };
+}
+
+/** Whether a connection is of no use after an error: pg still waits on it, or Postgres has ended it and its end is on the way. */
+function isLast(error: Error & { readonly severity?: unknown }): boolean {
+  return error.message === 'Query read timeout' || error.severity === 'FATAL';
 }
 
 /** Ends a connection without a word. What waits on it fails, and nothing else is used of it again. */
