@@ -36,6 +36,45 @@ export namespace KeyState {
   export type KEY_STATE_EXPIRED = typeof KeyState.KEY_STATE_EXPIRED;
 }
 
+/** OnUnavailable says what a limit does while its ledger cannot be asked. */
+export const OnUnavailable = {
+  /** ON_UNAVAILABLE_UNSPECIFIED - As ON_UNAVAILABLE_DENY. */
+  ON_UNAVAILABLE_UNSPECIFIED: 0,
+  /** ON_UNAVAILABLE_DENY - The verification fails with UNAVAILABLE. */
+  ON_UNAVAILABLE_DENY: 1,
+  /** ON_UNAVAILABLE_ALLOW - The verification passes this limit uncounted; a metric counts how many did. */
+  ON_UNAVAILABLE_ALLOW: 2,
+} as const;
+
+export type OnUnavailable = typeof OnUnavailable[keyof typeof OnUnavailable];
+
+export namespace OnUnavailable {
+  export type ON_UNAVAILABLE_UNSPECIFIED = typeof OnUnavailable.ON_UNAVAILABLE_UNSPECIFIED;
+  export type ON_UNAVAILABLE_DENY = typeof OnUnavailable.ON_UNAVAILABLE_DENY;
+  export type ON_UNAVAILABLE_ALLOW = typeof OnUnavailable.ON_UNAVAILABLE_ALLOW;
+}
+
+/** RefillInterval says how often a balance is refilled. */
+export const RefillInterval = {
+  /** REFILL_INTERVAL_UNSPECIFIED - Never valid. */
+  REFILL_INTERVAL_UNSPECIFIED: 0,
+  /** REFILL_INTERVAL_DAILY - Every day. */
+  REFILL_INTERVAL_DAILY: 1,
+  /** REFILL_INTERVAL_WEEKLY - Every week, on a day of the week. */
+  REFILL_INTERVAL_WEEKLY: 2,
+  /** REFILL_INTERVAL_MONTHLY - Every month, on a day of the month. */
+  REFILL_INTERVAL_MONTHLY: 3,
+} as const;
+
+export type RefillInterval = typeof RefillInterval[keyof typeof RefillInterval];
+
+export namespace RefillInterval {
+  export type REFILL_INTERVAL_UNSPECIFIED = typeof RefillInterval.REFILL_INTERVAL_UNSPECIFIED;
+  export type REFILL_INTERVAL_DAILY = typeof RefillInterval.REFILL_INTERVAL_DAILY;
+  export type REFILL_INTERVAL_WEEKLY = typeof RefillInterval.REFILL_INTERVAL_WEEKLY;
+  export type REFILL_INTERVAL_MONTHLY = typeof RefillInterval.REFILL_INTERVAL_MONTHLY;
+}
+
 /** Key is an API key: its owner, rules and state. It never holds a token. */
 export interface Key {
   /** `key_` and 16 letters and digits. Chosen by the server; kept for life. */
@@ -84,8 +123,10 @@ export interface Key {
    */
   policyIds: string[];
   /**
-   * Its rate limits and credits. Not yet supported: an entry is refused with
-   * INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * Its rate limits and credits, each with a name of its own. At most 16. Empty:
+   * those of its policies, counted for this key alone; of several of one name
+   * the first policy's. The limits of its owner hold as well. Root keys cannot
+   * have any.
    */
   limits: Limit[];
   /**
@@ -151,6 +192,11 @@ export interface Key {
    * Output only.
    */
   createdBy: string;
+  /**
+   * The overrides of its limits that are not over. Output only: see
+   * LimitService.SetLimitOverride.
+   */
+  limitOverrides: LimitOverride[];
 }
 
 export interface Key_MetadataEntry {
@@ -274,9 +320,13 @@ export interface ApiTarget {
 
 /** Limit is a named rate limit or credit balance. */
 export interface Limit {
-  /** The name, unique on its key. */
+  /**
+   * The name, unique among the limits it stands with: 1 to 64 characters out of
+   * `a-z 0-9 _ -`, the first a letter. Required. What was counted belongs to the
+   * name: it is still there when a limit is taken away and set again.
+   */
   name: string;
-  /** What kind of limit it is. */
+  /** What kind of limit it is. Required. */
   kind:
     | //
     /** So many in any interval. */
@@ -285,20 +335,72 @@ export interface Limit {
     /** So many in all. */
     { $case: "credits"; value: CreditLimit }
     | undefined;
+  /**
+   * Whether it is charged only by verifications that name it. If not, every
+   * verification that names no other cost charges it 1.
+   */
+  onDemand: boolean;
+  /**
+   * What becomes of a verification that would have to ask the database about
+   * this limit while there is none. Unset: ON_UNAVAILABLE_DENY.
+   */
+  onUnavailable: OnUnavailable;
 }
 
-/** RateLimit allows a number of charges in any interval of a length. */
+/**
+ * RateLimit allows a number of charges in any interval of a length, on all
+ * replicas together, wherever the interval begins.
+ */
 export interface RateLimit {
-  /** How many. */
+  /** How many. 1 to 1,000,000,000. */
   limit: bigint;
-  /** The length of the interval. */
+  /**
+   * The length of the interval, in whole milliseconds. 1 second to 30 days.
+   * Required. With another length counting begins anew.
+   */
   window: Duration | undefined;
 }
 
-/** CreditLimit allows as many charges as there are credits. */
+/**
+ * CreditLimit allows as many charges as there are credits. The balance comes
+ * into being, with `initial` credits, when it is first charged or looked at.
+ */
 export interface CreditLimit {
-  /** How many credits there are to begin with. */
+  /**
+   * How many credits there are to begin with. At most 1,000,000,000,000. What it
+   * is changed to does not change a balance that is there: see AdjustCredits.
+   */
   initial: bigint;
+  /** How the balance grows by itself. Absent: it does not. */
+  refill: CreditRefill | undefined;
+}
+
+/** CreditRefill adds credits to a balance at midnight, UTC. */
+export interface CreditRefill {
+  /** How many. 1 to 1,000,000,000,000. */
+  amount: bigint;
+  /** How often. Required. */
+  interval: RefillInterval;
+  /**
+   * On which day: of the week, 1 (Monday) to 7, or of the month, 1 to 31; in a
+   * month that is shorter, on its last. 0 for daily refills; otherwise required.
+   */
+  day: number;
+  /**
+   * A refill does not raise the balance above this; equal to `amount` it makes
+   * it whole again. Absent: whatever is left is kept. 1 to 1,000,000,000,000.
+   */
+  maxBalance?: bigint | undefined;
+}
+
+/** LimitOverride is another number for a rate limit, for a time. */
+export interface LimitOverride {
+  /** The name of the limit. */
+  limit: string;
+  /** How many it allows until then. */
+  value: bigint;
+  /** When the limit's own number holds again. */
+  endTime: Date | undefined;
 }
 
 /**
@@ -340,6 +442,7 @@ function createBaseKey(): Key {
     secrets: [],
     etag: "",
     createdBy: "",
+    limitOverrides: [],
   };
 }
 
@@ -416,6 +519,9 @@ export const Key: MessageFns<Key> = {
     }
     if (message.createdBy !== "") {
       writer.uint32(194).string(message.createdBy);
+    }
+    for (const v of message.limitOverrides) {
+      LimitOverride.encode(v!, writer.uint32(202).fork()).join();
     }
     return writer;
   },
@@ -628,6 +734,14 @@ export const Key: MessageFns<Key> = {
             message.createdBy = reader.string();
             continue;
           }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.limitOverrides.push(LimitOverride.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -681,6 +795,7 @@ export const Key: MessageFns<Key> = {
     message.secrets = object.secrets?.map((e) => Secret.fromPartial(e)) || [];
     message.etag = object.etag ?? "";
     message.createdBy = object.createdBy ?? "";
+    message.limitOverrides = object.limitOverrides?.map((e) => LimitOverride.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1296,7 +1411,7 @@ export const ApiTarget: MessageFns<ApiTarget> = {
 };
 
 function createBaseLimit(): Limit {
-  return { name: "", kind: undefined };
+  return { name: "", kind: undefined, onDemand: false, onUnavailable: 0 };
 }
 
 export const Limit: MessageFns<Limit> = {
@@ -1311,6 +1426,12 @@ export const Limit: MessageFns<Limit> = {
       case "credits":
         CreditLimit.encode(message.kind.value, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message.onDemand !== false) {
+      writer.uint32(32).bool(message.onDemand);
+    }
+    if (message.onUnavailable !== 0) {
+      writer.uint32(40).int32(message.onUnavailable);
     }
     return writer;
   },
@@ -1352,6 +1473,22 @@ export const Limit: MessageFns<Limit> = {
             message.kind = { $case: "credits", value: CreditLimit.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.onDemand = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.onUnavailable = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1384,6 +1521,8 @@ export const Limit: MessageFns<Limit> = {
         break;
       }
     }
+    message.onDemand = object.onDemand ?? false;
+    message.onUnavailable = object.onUnavailable ?? 0;
     return message;
   },
 };
@@ -1461,7 +1600,7 @@ export const RateLimit: MessageFns<RateLimit> = {
 };
 
 function createBaseCreditLimit(): CreditLimit {
-  return { initial: 0n };
+  return { initial: 0n, refill: undefined };
 }
 
 export const CreditLimit: MessageFns<CreditLimit> = {
@@ -1471,6 +1610,9 @@ export const CreditLimit: MessageFns<CreditLimit> = {
         throw new globalThis.Error("value provided for field message.initial of type uint64 too large");
       }
       writer.uint32(8).uint64(message.initial);
+    }
+    if (message.refill !== undefined) {
+      CreditRefill.encode(message.refill, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1496,6 +1638,14 @@ export const CreditLimit: MessageFns<CreditLimit> = {
             message.initial = reader.uint64() as bigint;
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refill = CreditRefill.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1514,6 +1664,190 @@ export const CreditLimit: MessageFns<CreditLimit> = {
   fromPartial(object: DeepPartial<CreditLimit>): CreditLimit {
     const message = createBaseCreditLimit();
     message.initial = (object.initial !== undefined && object.initial !== null) ? BigInt(object.initial) : 0n;
+    message.refill = (object.refill !== undefined && object.refill !== null)
+      ? CreditRefill.fromPartial(object.refill)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCreditRefill(): CreditRefill {
+  return { amount: 0n, interval: 0, day: 0, maxBalance: undefined };
+}
+
+export const CreditRefill: MessageFns<CreditRefill> = {
+  encode(message: CreditRefill, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.amount !== 0n) {
+      if (BigInt.asUintN(64, message.amount) !== message.amount) {
+        throw new globalThis.Error("value provided for field message.amount of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.amount);
+    }
+    if (message.interval !== 0) {
+      writer.uint32(16).int32(message.interval);
+    }
+    if (message.day !== 0) {
+      writer.uint32(24).uint32(message.day);
+    }
+    if (message.maxBalance !== undefined) {
+      if (BigInt.asUintN(64, message.maxBalance) !== message.maxBalance) {
+        throw new globalThis.Error("value provided for field message.maxBalance of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.maxBalance);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreditRefill {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreditRefill();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.amount = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.interval = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.day = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxBalance = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreditRefill>): CreditRefill {
+    return CreditRefill.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreditRefill>): CreditRefill {
+    const message = createBaseCreditRefill();
+    message.amount = (object.amount !== undefined && object.amount !== null) ? BigInt(object.amount) : 0n;
+    message.interval = object.interval ?? 0;
+    message.day = object.day ?? 0;
+    message.maxBalance = (object.maxBalance !== undefined && object.maxBalance !== null)
+      ? BigInt(object.maxBalance)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseLimitOverride(): LimitOverride {
+  return { limit: "", value: 0n, endTime: undefined };
+}
+
+export const LimitOverride: MessageFns<LimitOverride> = {
+  encode(message: LimitOverride, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== "") {
+      writer.uint32(10).string(message.limit);
+    }
+    if (message.value !== 0n) {
+      if (BigInt.asUintN(64, message.value) !== message.value) {
+        throw new globalThis.Error("value provided for field message.value of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.value);
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LimitOverride {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimitOverride();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.limit = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.value = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LimitOverride>): LimitOverride {
+    return LimitOverride.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LimitOverride>): LimitOverride {
+    const message = createBaseLimitOverride();
+    message.limit = object.limit ?? "";
+    message.value = (object.value !== undefined && object.value !== null) ? BigInt(object.value) : 0n;
+    message.endTime = object.endTime ?? undefined;
     return message;
   },
 };

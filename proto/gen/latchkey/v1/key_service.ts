@@ -7,7 +7,7 @@ import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Key, KeyState, Propagation, ResourceAccess, Restrictions } from "./key.ts";
+import { Key, KeyState, Limit, Propagation, ResourceAccess, Restrictions } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -128,6 +128,10 @@ export interface EffectiveRules {
   ownerSuspended: boolean;
   /** Where each rule comes from. A rule that is not named is not set anywhere. */
   sources: RuleSource[];
+  /** The limits that are counted for the key alone. */
+  limits: Limit[];
+  /** The limits that it shares with the other keys of its owner. */
+  ownerLimits: Limit[];
 }
 
 export interface EffectiveRules_MetadataEntry {
@@ -235,8 +239,8 @@ export interface UpdateKeyRequest {
     | undefined;
   /**
    * The fields to change, of: `display_name`, `owner_id`, `scopes`,
-   * `resource_access`, `restrictions`, `policy_ids`, `metadata`, `tags`,
-   * `expire_time`. 1 to 64 paths. Lists, maps and messages are replaced whole;
+   * `resource_access`, `restrictions`, `policy_ids`, `limits`, `metadata`,
+   * `tags`, `expire_time`. 1 to 64 paths. Lists, maps and messages are replaced whole;
    * a field that is named and empty is cleared.
    */
   updateMask:
@@ -994,6 +998,8 @@ function createBaseEffectiveRules(): EffectiveRules {
     tags: [],
     ownerSuspended: false,
     sources: [],
+    limits: [],
+    ownerLimits: [],
   };
 }
 
@@ -1019,6 +1025,12 @@ export const EffectiveRules: MessageFns<EffectiveRules> = {
     }
     for (const v of message.sources) {
       RuleSource.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.limits) {
+      Limit.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.ownerLimits) {
+      Limit.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -1095,6 +1107,22 @@ export const EffectiveRules: MessageFns<EffectiveRules> = {
             message.sources.push(RuleSource.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.limits.push(Limit.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.ownerLimits.push(Limit.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1131,6 +1159,8 @@ export const EffectiveRules: MessageFns<EffectiveRules> = {
     message.tags = object.tags?.map((e) => e) || [];
     message.ownerSuspended = object.ownerSuspended ?? false;
     message.sources = object.sources?.map((e) => RuleSource.fromPartial(e)) || [];
+    message.limits = object.limits?.map((e) => Limit.fromPartial(e)) || [];
+    message.ownerLimits = object.ownerLimits?.map((e) => Limit.fromPartial(e)) || [];
     return message;
   },
 };

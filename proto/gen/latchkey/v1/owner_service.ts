@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Limit, Propagation } from "./key.ts";
+import { Limit, LimitOverride, Propagation } from "./key.ts";
 
 export const protobufPackage = "latchkey.v1";
 
@@ -52,8 +52,8 @@ export interface Owner {
    */
   metadata: Map<string, string>;
   /**
-   * Limits that all its keys share. Not yet supported: an entry is refused with
-   * INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * Limits that all its keys share, on top of each key's own. At most 16. Owners
+   * of root keys cannot have any.
    */
   limits: Limit[];
   /** Whether its keys are stopped. Output only: see SuspendOwner. */
@@ -77,6 +77,11 @@ export interface Owner {
    * fail with ABORTED if someone else was faster. At most 64 characters.
    */
   etag: string;
+  /**
+   * The overrides of its limits that are not over. Output only: see
+   * LimitService.SetLimitOverride.
+   */
+  limitOverrides: LimitOverride[];
 }
 
 export interface Owner_MetadataEntry {
@@ -175,12 +180,20 @@ export interface UpdateOwnerRequest {
   owner:
     | Owner
     | undefined;
-  /** The fields to change, of: `display_name`, `metadata`. 1 to 64 paths. */
+  /**
+   * The fields to change, of: `display_name`, `metadata`, `limits`. 1 to 64
+   * paths.
+   */
   updateMask:
     | string[]
     | undefined;
   /** See CreateOwnerRequest.request_id. */
   requestId: string;
+  /**
+   * Whether to wait until it is effective on every replica, at most
+   * LATCHKEY_MAX_STALENESS_MS. Absent: true.
+   */
+  wait?: boolean | undefined;
 }
 
 /** UpdateOwnerResponse is the owner after the change. */
@@ -191,6 +204,15 @@ export interface UpdateOwnerResponse {
     | undefined;
   /** The position of the change in the change log. */
   revision: string;
+  /**
+   * No verification that starts after this time, on any replica, is judged by
+   * the owner from before the change.
+   */
+  effectiveTime:
+    | Date
+    | undefined;
+  /** How far it had come by then. Absent if nobody waited. */
+  propagation: Propagation | undefined;
 }
 
 /** SuspendOwnerRequest names the owner to suspend. */
@@ -319,6 +341,7 @@ function createBaseOwner(): Owner {
     createTime: undefined,
     updateTime: undefined,
     etag: "",
+    limitOverrides: [],
   };
 }
 
@@ -356,6 +379,9 @@ export const Owner: MessageFns<Owner> = {
     }
     if (message.etag !== "") {
       writer.uint32(90).string(message.etag);
+    }
+    for (const v of message.limitOverrides) {
+      LimitOverride.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -464,6 +490,14 @@ export const Owner: MessageFns<Owner> = {
             message.etag = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.limitOverrides.push(LimitOverride.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -500,6 +534,7 @@ export const Owner: MessageFns<Owner> = {
     message.createTime = object.createTime ?? undefined;
     message.updateTime = object.updateTime ?? undefined;
     message.etag = object.etag ?? "";
+    message.limitOverrides = object.limitOverrides?.map((e) => LimitOverride.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1103,7 +1138,7 @@ export const ListOwnersResponse: MessageFns<ListOwnersResponse> = {
 };
 
 function createBaseUpdateOwnerRequest(): UpdateOwnerRequest {
-  return { owner: undefined, updateMask: undefined, requestId: "" };
+  return { owner: undefined, updateMask: undefined, requestId: "", wait: undefined };
 }
 
 export const UpdateOwnerRequest: MessageFns<UpdateOwnerRequest> = {
@@ -1116,6 +1151,9 @@ export const UpdateOwnerRequest: MessageFns<UpdateOwnerRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.wait !== undefined) {
+      writer.uint32(32).bool(message.wait);
     }
     return writer;
   },
@@ -1157,6 +1195,14 @@ export const UpdateOwnerRequest: MessageFns<UpdateOwnerRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1177,12 +1223,13 @@ export const UpdateOwnerRequest: MessageFns<UpdateOwnerRequest> = {
     message.owner = (object.owner !== undefined && object.owner !== null) ? Owner.fromPartial(object.owner) : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.wait = object.wait ?? undefined;
     return message;
   },
 };
 
 function createBaseUpdateOwnerResponse(): UpdateOwnerResponse {
-  return { owner: undefined, revision: "" };
+  return { owner: undefined, revision: "", effectiveTime: undefined, propagation: undefined };
 }
 
 export const UpdateOwnerResponse: MessageFns<UpdateOwnerResponse> = {
@@ -1192,6 +1239,12 @@ export const UpdateOwnerResponse: MessageFns<UpdateOwnerResponse> = {
     }
     if (message.revision !== "") {
       writer.uint32(18).string(message.revision);
+    }
+    if (message.effectiveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.effectiveTime), writer.uint32(26).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1225,6 +1278,22 @@ export const UpdateOwnerResponse: MessageFns<UpdateOwnerResponse> = {
             message.revision = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.effectiveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1244,6 +1313,10 @@ export const UpdateOwnerResponse: MessageFns<UpdateOwnerResponse> = {
     const message = createBaseUpdateOwnerResponse();
     message.owner = (object.owner !== undefined && object.owner !== null) ? Owner.fromPartial(object.owner) : undefined;
     message.revision = object.revision ?? "";
+    message.effectiveTime = object.effectiveTime ?? undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };

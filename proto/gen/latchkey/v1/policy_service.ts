@@ -35,10 +35,7 @@ export interface Policy {
   restrictions:
     | Restrictions
     | undefined;
-  /**
-   * Rate limits and credits. Not yet supported: an entry is refused with
-   * INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
-   */
+  /** Rate limits and credits of its keys, counted for each key alone. At most 16. */
   limits: Limit[];
   /** What Verify returns as metadata of its keys. Bounds as of Key.metadata. */
   metadata: Map<string, string>;
@@ -138,8 +135,8 @@ export interface UpdatePolicyRequest {
     | undefined;
   /**
    * The fields to change, of: `display_name`, `scopes`, `resource_access`,
-   * `restrictions`, `metadata`, `tags`. 1 to 64 paths. Lists, maps and messages
-   * are replaced whole; a field that is named and empty is cleared.
+   * `restrictions`, `limits`, `metadata`, `tags`. 1 to 64 paths. Lists, maps and
+   * messages are replaced whole; a field that is named and empty is cleared.
    */
   updateMask:
     | string[]

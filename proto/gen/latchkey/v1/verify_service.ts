@@ -110,6 +110,24 @@ export namespace ClientRefusal {
   export type CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED = typeof ClientRefusal.CLIENT_REFUSAL_IOS_APP_NOT_ALLOWED;
 }
 
+/** LimitScope says who shares a limit. */
+export const LimitScope = {
+  /** LIMIT_SCOPE_UNSPECIFIED - Never sent. */
+  LIMIT_SCOPE_UNSPECIFIED: 0,
+  /** LIMIT_SCOPE_KEY - One key has it for itself. */
+  LIMIT_SCOPE_KEY: 1,
+  /** LIMIT_SCOPE_OWNER - All keys of an owner share it. */
+  LIMIT_SCOPE_OWNER: 2,
+} as const;
+
+export type LimitScope = typeof LimitScope[keyof typeof LimitScope];
+
+export namespace LimitScope {
+  export type LIMIT_SCOPE_UNSPECIFIED = typeof LimitScope.LIMIT_SCOPE_UNSPECIFIED;
+  export type LIMIT_SCOPE_KEY = typeof LimitScope.LIMIT_SCOPE_KEY;
+  export type LIMIT_SCOPE_OWNER = typeof LimitScope.LIMIT_SCOPE_OWNER;
+}
+
 /** VerifyRequest is one token and what its bearer wants to do. */
 export interface VerifyRequest {
   /**
@@ -157,8 +175,9 @@ export interface VerifyRequest {
     | Client
     | undefined;
   /**
-   * What to take from which limit. Not yet supported: an entry is refused with
-   * INVALID_ARGUMENT, reason NOT_YET_SUPPORTED.
+   * What to take from which limit; from all or from none. A limit that is not
+   * named is charged 1, or nothing if it is `on_demand`. At most 32, each limit
+   * once. A limit that neither the key nor its owner has is INVALID_ARGUMENT.
    */
   charges: Charge[];
   /** Takes nothing and counts nothing: only looks. */
@@ -208,11 +227,14 @@ export interface Client {
 
 /** Charge is an amount to take from one limit. */
 export interface Charge {
-  /** The name of the limit. At most 64 characters. */
+  /**
+   * The name of the limit; if both the key and its owner have one of this name,
+   * of both. 1 to 64 characters.
+   */
   limit: string;
   /**
-   * How much to take, in the limit's own unit. Unset: 1. 0 looks without
-   * taking.
+   * How much to take, in the limit's own unit. At most 1,000,000,000. Unset: 1.
+   * 0 looks without taking, and refuses nothing.
    */
   cost?: bigint | undefined;
 }
@@ -230,7 +252,10 @@ export interface VerifyResponse {
   key:
     | VerifiedKey
     | undefined;
-  /** The limits that were looked at. Empty: the key has none. */
+  /**
+   * The limits that were charged or looked at, the key's before its owner's.
+   * Only for VERDICT_VALID, VERDICT_RATE_LIMITED and VERDICT_CREDITS_EXHAUSTED.
+   */
   limits: LimitStatus[];
   /**
    * For VERDICT_SCOPE_MISSING: what would have sufficed. The required scopes
@@ -238,7 +263,10 @@ export interface VerifyResponse {
    * fewest.
    */
   missingScopes: string[];
-  /** For VERDICT_RATE_LIMITED: how long to wait before the next try. */
+  /**
+   * For VERDICT_RATE_LIMITED: how long to wait before the next try. Absent if
+   * the cost is more than the limit ever allows.
+   */
   retryAfter:
     | Duration
     | undefined;
@@ -277,16 +305,33 @@ export interface VerifiedKey_MetadataEntry {
   value: string;
 }
 
-/** LimitStatus is the state of one limit after a verification. */
+/**
+ * LimitStatus is the state of one limit after a verification. What other
+ * replicas hold in advance counts as used.
+ */
 export interface LimitStatus {
   /** The name of the limit. */
   name: string;
-  /** How much the limit allows in all. */
+  /**
+   * How much it allows: in any window; of credits, how many there were to begin
+   * with.
+   */
   limit: bigint;
-  /** How much of it is left. */
+  /** How much of it is left, as far as this replica knows. */
   remaining: bigint;
-  /** When it is whole again. */
-  resetTime: Date | undefined;
+  /**
+   * When it is whole again, if nothing more is charged; of credits, when they
+   * are refilled. Absent: it is whole, or is never refilled.
+   */
+  resetTime:
+    | Date
+    | undefined;
+  /** Whether it belongs to the key or to its owner. */
+  scope: LimitScope;
+  /** Whether it is why the verification was refused. */
+  refused: boolean;
+  /** The length of its window. Absent for credits. */
+  window: Duration | undefined;
 }
 
 /** BatchVerifyRequest is up to 256 verifications. */
@@ -1147,7 +1192,7 @@ export const VerifiedKey_MetadataEntry: MessageFns<VerifiedKey_MetadataEntry> = 
 };
 
 function createBaseLimitStatus(): LimitStatus {
-  return { name: "", limit: 0n, remaining: 0n, resetTime: undefined };
+  return { name: "", limit: 0n, remaining: 0n, resetTime: undefined, scope: 0, refused: false, window: undefined };
 }
 
 export const LimitStatus: MessageFns<LimitStatus> = {
@@ -1169,6 +1214,15 @@ export const LimitStatus: MessageFns<LimitStatus> = {
     }
     if (message.resetTime !== undefined) {
       Timestamp.encode(toTimestamp(message.resetTime), writer.uint32(34).fork()).join();
+    }
+    if (message.scope !== 0) {
+      writer.uint32(40).int32(message.scope);
+    }
+    if (message.refused !== false) {
+      writer.uint32(48).bool(message.refused);
+    }
+    if (message.window !== undefined) {
+      Duration.encode(message.window, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1218,6 +1272,30 @@ export const LimitStatus: MessageFns<LimitStatus> = {
             message.resetTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.scope = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.refused = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.window = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1239,6 +1317,11 @@ export const LimitStatus: MessageFns<LimitStatus> = {
     message.limit = (object.limit !== undefined && object.limit !== null) ? BigInt(object.limit) : 0n;
     message.remaining = (object.remaining !== undefined && object.remaining !== null) ? BigInt(object.remaining) : 0n;
     message.resetTime = object.resetTime ?? undefined;
+    message.scope = object.scope ?? 0;
+    message.refused = object.refused ?? false;
+    message.window = (object.window !== undefined && object.window !== null)
+      ? Duration.fromPartial(object.window)
+      : undefined;
     return message;
   },
 };
