@@ -1,9 +1,11 @@
-/** What a change makes stale in memory: a key, or all keys that a policy, an owner or a catalogue reaches. */
+/** What a change makes stale in memory: a key, all keys that a policy, an owner or a catalogue reaches, or a count. */
 export type Change =
   | { readonly kind: 'key'; readonly id: string }
   | { readonly kind: 'policy'; readonly id: string }
   | { readonly kind: 'owner'; readonly keyspaceId: string; readonly id: string }
   | { readonly kind: 'keyspace'; readonly id: string }
+  /** What is known of a limit's ledger entry, by its `ledgerId`. */
+  | { readonly kind: 'limit'; readonly id: string }
   /** Keys were imported: tokens that were known to belong to no key may belong to one now. */
   | { readonly kind: 'imports' };
 
@@ -40,6 +42,7 @@ export function readLoggedChange(kind: string, id: string): Change | 'nothing' |
     case 'key':
     case 'policy':
     case 'keyspace':
+    case 'limit':
       return { kind, id };
     case 'owner': {
       // An id of a keyspace holds no space; one of an owner may.

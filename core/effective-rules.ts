@@ -1,3 +1,4 @@
+import type { Limit } from './limit.ts';
 import type { PolicyRecord } from './policy.ts';
 import type { AndroidApp, ApiTarget, ResourceAccess, Restrictions, Rules } from './rules.ts';
 
@@ -10,6 +11,7 @@ export type RuleField =
   | 'restrictions.android_apps'
   | 'restrictions.ios_bundle_ids'
   | 'restrictions.api_targets'
+  | 'limits'
   | 'metadata'
   | 'tags';
 
@@ -30,7 +32,7 @@ export interface EffectiveRules {
  * Unites the rules of a key and of its policies.
  *
  * A field set on the key wins over its policies'; among policies, lists unite, access to all resources wins over listed
- * ones, and of metadata entries of one name the first is taken. Every list of the restrictions is a field of its own.
+ * ones, and of limits or metadata entries of one name the first is taken. Every list of the restrictions is a field of its own.
  */
 export function effectiveRules(key: Rules, policies: readonly PolicyRecord[]): EffectiveRules {
   const sources: RuleSource[] = [];
@@ -94,6 +96,7 @@ export function effectiveRules(key: Rules, policies: readonly PolicyRecord[]): E
         JSON.stringify,
       ),
     },
+    limits: choose<readonly Limit[]>('limits', ({ limits }) => limits, isNotEmpty, firstOfEachName),
     metadata: choose(
       'metadata',
       ({ metadata }) => metadata,
@@ -113,6 +116,13 @@ const isNotEmpty = (values: readonly unknown[]): boolean => values.length > 0;
 function uniqueBy<T>(values: readonly T[], identity: (value: T) => string): readonly T[] {
   // A map keeps the place where a name stood first.
   return [...new Map(values.map((value) => [identity(value), value])).values()];
+}
+
+/** Limits of several policies; what the first one that has a name says of it holds. */
+function firstOfEachName(lists: readonly (readonly Limit[])[]): readonly Limit[] {
+  const byName = new Map<string, Limit>();
+  for (const limit of lists.flat()) if (!byName.has(limit.name)) byName.set(limit.name, limit);
+  return [...byName.values()];
 }
 
 function uniteAccess(accesses: readonly (ResourceAccess | null)[]): ResourceAccess {

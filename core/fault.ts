@@ -22,8 +22,6 @@ export type FaultCode =
 export const FAULT_CODES = {
   /** A field is out of its bounds; the violations name them all. */
   INVALID_FIELD: 'INVALID_ARGUMENT',
-  /** A field or value that the contract has and this version cannot honour yet. */
-  NOT_YET_SUPPORTED: 'INVALID_ARGUMENT',
   /** The request id was used before, with another request. */
   IDEMPOTENCY_MISMATCH: 'INVALID_ARGUMENT',
   /** The call carries more metadata than is read. */
@@ -32,6 +30,8 @@ export const FAULT_CODES = {
   KEYSPACE_NOT_FOUND: 'NOT_FOUND',
   POLICY_NOT_FOUND: 'NOT_FOUND',
   OWNER_NOT_FOUND: 'NOT_FOUND',
+  /** Neither the key nor the owner has a limit of this name. */
+  LIMIT_NOT_FOUND: 'NOT_FOUND',
   SLUG_TAKEN: 'ALREADY_EXISTS',
   POLICY_NAME_TAKEN: 'ALREADY_EXISTS',
   OWNER_EXISTS: 'ALREADY_EXISTS',
@@ -50,6 +50,14 @@ export const FAULT_CODES = {
   OWNER_IN_USE: 'FAILED_PRECONDITION',
   /** A batch would change more keys than one transaction should. */
   TOO_MANY_KEYS: 'FAILED_PRECONDITION',
+  /** The limit is a rate limit: it has no balance. */
+  NOT_CREDITS: 'FAILED_PRECONDITION',
+  /** The limit is a balance: it has no number that could be overridden. */
+  NOT_A_RATE_LIMIT: 'FAILED_PRECONDITION',
+  /** More is to be taken from a balance than is there. */
+  CREDITS_INSUFFICIENT: 'FAILED_PRECONDITION',
+  /** A balance would grow beyond what can be counted. */
+  BALANCE_TOO_LARGE: 'FAILED_PRECONDITION',
   /** The built-in keyspace cannot be changed or deleted. */
   KEYSPACE_BUILT_IN: 'FAILED_PRECONDITION',
   /** Someone else changed it since the etag was read. */
@@ -109,14 +117,6 @@ export class Fault extends Error {
 
 /** The fault of one or more fields out of their bounds. */
 export function invalidFields(violations: readonly FieldViolation[]): Fault {
-  return new Fault('INVALID_FIELD', textOf(violations), { violations });
-}
-
-/** The fault of one or more fields that this version cannot honour. */
-export function unsupportedFields(violations: readonly FieldViolation[]): Fault {
-  return new Fault('NOT_YET_SUPPORTED', textOf(violations), { violations });
-}
-
-function textOf(violations: readonly FieldViolation[]): string {
-  return violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return new Fault('INVALID_FIELD', text, { violations });
 }

@@ -1,3 +1,4 @@
+import type { LimitOverride } from './limit.ts';
 import type { Api, Rules } from './rules.ts';
 
 /** Keys and keyspaces as the domain sees them: plain data that survives JSON, times in milliseconds since 1970. */
@@ -44,6 +45,8 @@ export interface KeyRecord extends KeyAttributes {
   /** The prefix its tokens were made with. */
   readonly tokenPrefix: string;
   readonly switch: KeySwitch;
+  /** Of the limits that are counted for it alone, whatever their source; some may be over. */
+  readonly limitOverrides: readonly LimitOverride[];
   readonly createTimeMs: number;
   readonly updateTimeMs: number;
   readonly revokeTimeMs: number | null;

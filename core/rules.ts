@@ -1,3 +1,5 @@
+import type { Limit } from './limit.ts';
+
 /** The rules that a key, or a policy for all its keys, may set: plain data that survives JSON. */
 
 /** Which resources a key may be used for. */
@@ -43,6 +45,8 @@ export interface Rules {
   readonly scopes: readonly string[];
   readonly resourceAccess: ResourceAccess | null;
   readonly restrictions: Restrictions;
+  /** Counted for each key alone, also those of a policy. */
+  readonly limits: readonly Limit[];
   /** What verification tells of the key. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly tags: readonly string[];

@@ -1,5 +1,7 @@
 import { effectiveRules } from './effective-rules.ts';
-import type { KeyRecord, KeySwitch } from './key.ts';
+import { ROOT_KEYSPACE_ID, type KeyRecord, type KeySwitch } from './key.ts';
+import type { Limit, LimitOverride, LiveLimit } from './limit.ts';
+import { keyLiveLimits, ownerLiveLimits } from './live-limits.ts';
 import { compileAndroidApps, compileBundleIds } from './patterns/mobile-app.ts';
 import { compileIps, type IpMatcher } from './patterns/ip.ts';
 import {
@@ -52,6 +54,8 @@ export interface Snapshot {
   readonly applications: SnapshotApplications | undefined;
   /** The operations it is for; undefined: all. */
   readonly operations: OperationMatcher | undefined;
+  /** What it may be charged by: the key's own limits first, then its owner's. One empty list for all keys without. */
+  readonly limits: readonly LiveLimit[];
   /** Whether the keyspace's catalogue has a part in it. */
   readonly usesCatalogue: boolean;
 }
@@ -61,6 +65,9 @@ export interface KeyContext {
   /** In the order of the key's `policyIds`. */
   readonly policies: readonly PolicyRecord[];
   readonly ownerSuspended: boolean;
+  /** The limits that its owner's keys share. */
+  readonly ownerLimits: readonly Limit[];
+  readonly ownerLimitOverrides: readonly LimitOverride[];
   /** The catalogue of its keyspace. One object for all keys of it lets the catalogue be compiled once. */
   readonly apis: readonly Api[];
 }
@@ -71,7 +78,14 @@ export interface LiveKey extends KeyContext {
 }
 
 const NO_APIS: readonly Api[] = [];
-export const NO_CONTEXT: KeyContext = { policies: [], ownerSuspended: false, apis: NO_APIS };
+export const NO_CONTEXT: KeyContext = {
+  policies: [],
+  ownerSuspended: false,
+  ownerLimits: [],
+  ownerLimitOverrides: [],
+  apis: NO_APIS,
+};
+const NO_LIMITS: readonly LiveLimit[] = Object.freeze([]);
 
 const catalogues = new WeakMap<readonly Api[], Catalogue>();
 
@@ -101,9 +115,24 @@ export function compileSnapshot(key: KeyRecord, context: KeyContext = NO_CONTEXT
       restrictions.apiTargets.length === 0
         ? undefined
         : compileOperations(restrictions.apiTargets, catalogue),
+    limits: liveLimits(key, rules.limits, context),
     usesCatalogue:
       resourceAccess?.type === 'LISTED' || restrictions.apiTargets.some(({ groups }) => groups.length > 0),
   };
+}
+
+/** What a key may be charged by. Root keys have no limits: what is asked of Latchkey itself is not counted. */
+function liveLimits(
+  key: KeyRecord,
+  own: readonly Limit[],
+  { ownerLimits, ownerLimitOverrides }: KeyContext,
+): readonly LiveLimit[] {
+  if (key.keyspaceId === ROOT_KEYSPACE_ID || own.length + ownerLimits.length === 0) return NO_LIMITS;
+  const owner = { keyspaceId: key.keyspaceId, id: key.ownerId };
+  return [
+    ...keyLiveLimits(key, own),
+    ...ownerLiveLimits({ ...owner, limits: ownerLimits, limitOverrides: ownerLimitOverrides }),
+  ];
 }
 
 function compileApplications({
@@ -120,7 +149,7 @@ function compileApplications({
 }
 
 /** About how much memory a snapshot holds, in bytes: its texts at two bytes a character and a flat sum for objects. */
-export function snapshotBytes({ key, rules }: Snapshot): number {
+export function snapshotBytes({ key, rules, limits }: Snapshot): number {
   const { scopes, tags, metadata, resourceAccess, restrictions } = rules;
   let characters = key.displayName.length + key.ownerId.length;
   for (const scope of scopes) characters += 2 * scope.length + 32;
@@ -137,5 +166,6 @@ export function snapshotBytes({ key, rules }: Snapshot): number {
     characters += 200;
     for (const text of [...paths, ...groups, ...verbs]) characters += 2 * text.length + 100;
   }
+  for (const { name, ledgerId: id } of limits) characters += name.length + id.length + 200;
   return 5900 + 2 * characters;
 }
