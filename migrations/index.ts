@@ -3,6 +3,7 @@ import * as initial from './0001-initial.ts';
 import * as rules from './0002-rules.ts';
 import * as searchAndUses from './0003-search-and-uses.ts';
 import * as changeLog from './0004-change-log.ts';
+import * as limits from './0005-limits.ts';
 
 /** A step of the schema. Once released it is never changed; the next step mends it. */
 export interface Migration {
@@ -19,4 +20,5 @@ export const MIGRATIONS: readonly (readonly [name: string, migration: Migration]
   ['0002-rules', rules],
   ['0003-search-and-uses', searchAndUses],
   ['0004-change-log', changeLog],
+  ['0005-limits', limits],
 ];

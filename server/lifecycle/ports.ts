@@ -1,4 +1,5 @@
 import type { Change } from '../../core/change.ts';
+import type { CreditRefill } from '../../core/limit.ts';
 import { ROOT_KEYSPACE_ID, type KeyRecord, type KeyspaceRecord, type KeyState } from '../../core/key.ts';
 import type { OwnerRecord } from '../../core/owner.ts';
 import type { PolicyRecord } from '../../core/policy.ts';
@@ -175,6 +176,45 @@ export interface OwnerRepository {
   countKeys(keyspaceId: string, id: string, nowMs: number): Promise<KeyCounts>;
 }
 
+/** A credit balance: by what its ledger entry is found, and what it begins with if there is none yet. */
+export interface CreditBalance {
+  /** See `ledgerId`. */
+  readonly id: string;
+  readonly initial: number;
+  readonly refill: CreditRefill | null;
+}
+
+/** What to do with a balance. SET makes all void that replicas hold in advance. */
+export interface CreditChange {
+  readonly kind: 'ADD' | 'TAKE' | 'SET';
+  readonly amount: number;
+}
+
+/** What was counted of limits, for management; verification asks the ledger itself (budgets/ports.ts). */
+export interface LedgerRepository {
+  /**
+   * Changes a balance and locks it until the transaction ends. What would make it less than nothing or more than
+   * BALANCE_MAX is not done.
+   * @returns whether it was done, and the balance that is there now
+   */
+  adjust(
+    balance: CreditBalance,
+    change: CreditChange,
+  ): Promise<{ readonly done: boolean; readonly balance: number }>;
+  /** Forgets what was counted for a key or an owner, rates too: see `keySubject` and `ownerSubject`. */
+  deleteOf(subject: string): Promise<void>;
+  /**
+   * Looks at up to `limit` entries of the ledger after an id, and removes those that nothing needs: rates of which nothing
+   * counts any more, balances of keys and owners that are gone. What a replica is working on is left for the next time.
+   * @returns how many were removed, and the id of the last one looked at; undefined: there are no more
+   */
+  purgePage(
+    kind: 'RATE' | 'CREDITS',
+    afterId: string,
+    limit: number,
+  ): Promise<{ readonly removed: number; readonly lastId: string | undefined }>;
+}
+
 /** The first answer to a request id. */
 export interface IdempotencyRecord {
   /** SHA-256 of the request, in hex. */
@@ -202,6 +242,7 @@ export interface Repositories {
   readonly keyspaces: KeyspaceRepository;
   readonly policies: PolicyRepository;
   readonly owners: OwnerRepository;
+  readonly ledger: LedgerRepository;
   readonly idempotency: IdempotencyRepository;
   readonly audit: {
     append(event: AuditEvent): Promise<void>;

@@ -31,7 +31,11 @@ export function createChangeLog(knex: Knex): Repositories['changes'] {
            SELECT :shard, head.seq - :count + entry.position, entry.kind, entry.id, :wait
              FROM head, unnest(:kinds::text[], :ids::text[]) WITH ORDINALITY AS entry (kind, id, position)
          )
-         SELECT seq FROM head`,
+         SELECT seq,
+                -- What is answered must survive a crash. Lasts to the end of the transaction.
+                CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+                     THEN set_config('synchronous_commit', 'on', true) END
+           FROM head`,
         {
           count: rows.length,
           shard: SHARD,

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Limit, LimitOverride } from '../../core/limit.ts';
 import type { LiveKey } from '../../core/snapshot.ts';
 import type { Api } from '../../core/rules.ts';
 import { digestOfRef } from '../../core/token.ts';
@@ -12,6 +13,9 @@ type Row = Omit<KeyRow, 'search_text'> & {
   readonly secret_create_time: Date;
   readonly secret_expire_time: Date | null;
   readonly owner_suspended: boolean;
+  /** Null: the key has no owner. */
+  readonly owner_limits: readonly Limit[] | null;
+  readonly owner_limit_overrides: readonly LimitOverride[] | null;
   readonly keyspace_version: string;
   /** In JSON, times as texts. */
   readonly policies: readonly (Omit<PolicyRow, 'create_time' | 'update_time' | 'version'> & {
@@ -64,15 +68,15 @@ export function createLiveKeyReader(knex: Knex, { prepared }: { readonly prepare
                 s.id AS secret_id, s.digest AS secret_digest, s.hint AS secret_hint, s.imported AS secret_imported,
                 s.create_time AS secret_create_time, s.expire_time AS secret_expire_time,
                 ks.version AS keyspace_version,
-                EXISTS (SELECT 1 FROM owners o
-                         WHERE o.keyspace_id = k.keyspace_id AND o.id = k.owner_id AND o.suspend_time IS NOT NULL)
-                  AS owner_suspended,
+                o.suspend_time IS NOT NULL AS owner_suspended, o.limits AS owner_limits,
+                o.limit_overrides AS owner_limit_overrides,
                 CASE WHEN k.policy_ids = '{}' THEN '[]'::jsonb
                      ELSE (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY array_position(k.policy_ids, p.id)), '[]')
                              FROM policies p WHERE p.id = ANY (k.policy_ids)) END AS policies
            FROM keys k
            JOIN key_secrets s ON s.key_id = k.id
            JOIN keyspaces ks ON ks.id = k.keyspace_id
+           LEFT JOIN owners o ON o.keyspace_id = k.keyspace_id AND o.id = k.owner_id
           WHERE k.id = ${byDigest ? '(SELECT key_id FROM key_secrets WHERE digest = ? AND imported)' : '?'}
             AND k.delete_time IS NULL
           ORDER BY s.create_time DESC, s.id`,
@@ -96,6 +100,8 @@ export function createLiveKeyReader(knex: Knex, { prepared }: { readonly prepare
           }),
         ),
         ownerSuspended: first.owner_suspended,
+        ownerLimits: first.owner_limits ?? [],
+        ownerLimitOverrides: first.owner_limit_overrides ?? [],
         apis: await catalogueOf(first),
       };
     },

@@ -1,4 +1,5 @@
 import type { KeyRecord, KeySwitch, KeyspaceRecord, SecretRecord } from '../../core/key.ts';
+import type { Limit, LimitOverride } from '../../core/limit.ts';
 import type { OwnerRecord } from '../../core/owner.ts';
 import type { PolicyRecord } from '../../core/policy.ts';
 import { NO_RESTRICTIONS, type Api, type Restrictions, type Rules } from '../../core/rules.ts';
@@ -27,6 +28,7 @@ interface RulesColumns {
   readonly resources: readonly string[];
   /** The lists that are not empty. */
   readonly restrictions: Partial<Restrictions>;
+  readonly limits: readonly Limit[];
   /** The names of the APIs in the restrictions, to filter by. */
   readonly apis: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -51,6 +53,8 @@ export interface OwnerRow {
   readonly metadata: Readonly<Record<string, string>>;
   readonly suspend_time: Date | null;
   readonly suspend_reason: string;
+  readonly limits: readonly Limit[];
+  readonly limit_overrides: readonly LimitOverride[];
   readonly create_time: Date;
   readonly update_time: Date;
   readonly version: string;
@@ -65,6 +69,7 @@ export interface KeyRow extends RulesColumns {
   readonly switch: KeySwitch;
   readonly owner_id: string;
   readonly policy_ids: readonly string[];
+  readonly limit_overrides: readonly LimitOverride[];
   readonly expire_time: Date | null;
   readonly create_time: Date;
   readonly update_time: Date;
@@ -92,6 +97,8 @@ export const KEY_COLUMNS = [
   'resources',
   'restrictions',
   'apis',
+  'limits',
+  'limit_overrides',
   'metadata',
   'tags',
   'expire_time',
@@ -163,12 +170,13 @@ function readRules(row: RulesColumns): Rules {
         ? { type: 'LISTED', ids: row.resources }
         : row.access_type && { type: row.access_type },
     restrictions: { ...NO_RESTRICTIONS, ...row.restrictions },
+    limits: row.limits,
     metadata: row.metadata,
     tags: row.tags,
   };
 }
 
-function writeRules({ scopes, resourceAccess, restrictions, metadata, tags }: Rules): object {
+function writeRules({ scopes, resourceAccess, restrictions, limits, metadata, tags }: Rules): object {
   const lists = Object.entries(restrictions).filter(([, list]) => (list as readonly unknown[]).length > 0);
   return {
     scopes,
@@ -176,6 +184,7 @@ function writeRules({ scopes, resourceAccess, restrictions, metadata, tags }: Ru
     resources: resourceAccess?.type === 'LISTED' ? resourceAccess.ids : [],
     restrictions: JSON.stringify(Object.fromEntries(lists)),
     apis: [...new Set(restrictions.apiTargets.map(({ api }) => api))],
+    limits: JSON.stringify(limits),
     metadata: JSON.stringify(metadata),
     tags,
   };
@@ -211,8 +220,10 @@ export function readOwner(row: OwnerRow): OwnerRecord {
     id: row.id,
     displayName: row.display_name,
     metadata: row.metadata,
+    limits: row.limits,
     suspendTimeMs: readTime(row.suspend_time),
     suspendReason: row.suspend_reason,
+    limitOverrides: row.limit_overrides,
     createTimeMs: row.create_time.getTime(),
     updateTimeMs: row.update_time.getTime(),
     version: Number(row.version),
@@ -227,6 +238,8 @@ export function writeOwner(owner: OwnerRecord): object {
     metadata: JSON.stringify(owner.metadata),
     suspend_time: writeTime(owner.suspendTimeMs),
     suspend_reason: owner.suspendReason,
+    limits: JSON.stringify(owner.limits),
+    limit_overrides: JSON.stringify(owner.limitOverrides),
     create_time: new Date(owner.createTimeMs),
     update_time: new Date(owner.updateTimeMs),
     version: owner.version,
@@ -246,6 +259,7 @@ export function readKey(
     switch: row.switch,
     ownerId: row.owner_id,
     policyIds: row.policy_ids,
+    limitOverrides: row.limit_overrides,
     expireTimeMs: readTime(row.expire_time),
     createTimeMs: row.create_time.getTime(),
     updateTimeMs: row.update_time.getTime(),
@@ -282,6 +296,7 @@ export function writeKey(key: KeyRecord): object {
     switch: key.switch,
     owner_id: key.ownerId,
     policy_ids: key.policyIds,
+    limit_overrides: JSON.stringify(key.limitOverrides),
     expire_time: writeTime(key.expireTimeMs),
     create_time: new Date(key.createTimeMs),
     update_time: new Date(key.updateTimeMs),

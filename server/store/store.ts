@@ -3,6 +3,7 @@ import type { LiveKey } from '../../core/snapshot.ts';
 import type { Repositories, Store } from '../lifecycle/ports.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createChangeLog } from './change-log.ts';
+import { createLedgerRepository } from './ledger-entries.ts';
 import { faultOf, isCollision } from './errors.ts';
 import { createIdempotencyRepository } from './idempotency.ts';
 import { createKeyRepository } from './keys.ts';
@@ -61,6 +62,7 @@ export function createStore(
     keyspaces: withFaults(repositories.keyspaces),
     policies: withFaults(repositories.policies),
     owners: withFaults(repositories.owners),
+    ledger: withFaults(repositories.ledger),
     idempotency: withFaults(repositories.idempotency),
     audit: withFaults(repositories.audit),
     changes: withFaults(repositories.changes),
@@ -81,6 +83,7 @@ function createRepositories(knex: Knex): Repositories {
     keyspaces: createKeyspaceRepository(knex),
     policies: createPolicyRepository(knex),
     owners: createOwnerRepository(knex),
+    ledger: createLedgerRepository(knex),
     idempotency: createIdempotencyRepository(knex),
     changes: createChangeLog(knex),
     audit: createAuditLog(knex),

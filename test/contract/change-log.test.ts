@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest';
 import { readLoggedChange, type Change } from '../../core/change.ts';
+import { createChangeLog } from '../../server/store/change-log.ts';
 import { onEachEngine, onPostgres, type Subject } from './each-engine.ts';
 
 const HOUR_MS = 3_600_000;
@@ -34,6 +35,15 @@ const advance = ({ store }: Subject, changes: readonly Change[], wait = false) =
   store.transaction((tx) => tx.changes.advance(changes, { wait }));
 
 onEachEngine((subject) => {
+  it.each(['off', 'local', 'on'])('is committed for good where synchronous_commit is %s', async (setting) => {
+    await subject().engine.knex.transaction(async (trx) => {
+      await trx.raw(`SET LOCAL synchronous_commit = ${setting}`);
+      await createChangeLog(trx).advance([], { wait: false });
+      const { rows } = (await trx.raw('SHOW synchronous_commit')) as { rows: unknown };
+      expect(rows).toEqual([{ synchronous_commit: 'on' }]);
+    });
+  });
+
   it('takes a position for each change, in their order, and tells the last', async () => {
     const { seq: before } = await subject().store.changes.head();
     expect(await advance(subject(), EVERY_KIND)).toEqual({ shard: 0, seq: before + 5 });

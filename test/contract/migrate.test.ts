@@ -110,7 +110,15 @@ function tests(engine: () => Engine): void {
     const day = (number: number) => Date.UTC(2026, 0, number);
     const { keys: migrated, owners, readLiveKey, hasImports } = createStore(knex);
     const listed = { suspendedOnly: false, afterId: undefined, limit: 10 };
-    const unknown = { displayName: '', metadata: {}, suspendTimeMs: null, suspendReason: '', version: 1 };
+    const unknown = {
+      displayName: '',
+      metadata: {},
+      suspendTimeMs: null,
+      suspendReason: '',
+      limits: [],
+      limitOverrides: [],
+      version: 1,
+    };
     const owner = (keyspaceId: string, id: string, createTimeMs: number) => ({
       ...unknown,
       keyspaceId,
@@ -162,7 +170,7 @@ function tests(engine: () => Engine): void {
     const { knex } = engine();
     await migrate(knex, MIGRATIONS.slice(0, 3));
     await knex.raw('UPDATE change_head SET seq = 41');
-    expect(await migrate(knex, MIGRATIONS)).toEqual(['0004-change-log']);
+    expect(await migrate(knex, MIGRATIONS)).toEqual(NAMES.slice(3));
     const { rows } = await knex.raw<{ rows: { epoch: string }[] }>('SELECT epoch FROM change_head');
     const { changes, transaction } = createStore(knex);
     expect(await changes.head()).toEqual({ shard: 0, seq: 41 });
@@ -184,6 +192,10 @@ function tests(engine: () => Engine): void {
     const before = await tablesOf(engine());
     for (const [, { down }] of MIGRATIONS.toReversed()) await down(knex);
     expect(await tablesOf(engine())).toEqual([]);
+    const { rows: functions } = await knex.raw<{ rows: object[] }>(
+      `SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`,
+    );
+    expect(functions).toEqual([]);
     for (const [, { up }] of MIGRATIONS) await up(knex);
     expect((await tablesOf(engine())).toSorted()).toEqual(before.toSorted());
   });

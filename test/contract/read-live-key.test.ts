@@ -1,10 +1,30 @@
 import { beforeEach, expect, it } from 'vitest';
 import { newId } from '../../core/ids.ts';
 import type { KeyRecord, KeyspaceRecord } from '../../core/key.ts';
+import type { Limit } from '../../core/limit.ts';
 import type { Api } from '../../core/rules.ts';
 import { createStore } from '../../server/store/store.ts';
 import { onEachEngine } from './each-engine.ts';
 import { CREATED_MS, newKey, newKeyspace, newOwner, newPolicy, newSecret } from './records.ts';
+
+const LIMITS: readonly [Limit, Limit] = [
+  {
+    name: 'per-minute',
+    rule: { kind: 'RATE', limit: 1_000_000_000, windowMs: 60_000 },
+    onDemand: false,
+    onUnavailable: 'ALLOW',
+  },
+  {
+    name: 'pool',
+    rule: {
+      kind: 'CREDITS',
+      initial: 1_000_000_000_000,
+      refill: { amount: 5, interval: 'MONTHLY', day: 31, maxBalance: null },
+    },
+    onDemand: true,
+    onUnavailable: 'DENY',
+  },
+];
 
 const catalogue = (path: string): readonly Api[] => [
   { name: 'shop', groups: [{ name: 'orders', methods: [{ verb: 'GET', path, noResource: false }] }] },
@@ -25,7 +45,14 @@ onEachEngine((subject) => {
 
   it('reads a key alone with no policies, an owner that is not suspended, and the catalogue', async () => {
     const key = await insert({ ownerId: 'nobody-knows' });
-    expect(await read(key)).toEqual({ key, policies: [], ownerSuspended: false, apis: keyspace.apis });
+    expect(await read(key)).toEqual({
+      key,
+      policies: [],
+      ownerSuspended: false,
+      ownerLimits: [],
+      ownerLimitOverrides: [],
+      apis: keyspace.apis,
+    });
   });
 
   it('reads the policies whole, in the order of the key, and leaves out those that are gone', async () => {
@@ -41,6 +68,7 @@ onEachEngine((subject) => {
         iosBundleIds: ['com.example'],
         apiTargets: [{ api: 'shop', verbs: ['GET'], paths: ['/a'], groups: ['orders'] }],
       },
+      limits: [LIMITS[0], LIMITS[1]],
       metadata: { plan: 'gold', 'ä"': '\n' },
       tags: ['t'],
       createTimeMs: Date.UTC(1970, 0, 1, 0, 0, 0, 7),
@@ -92,6 +120,30 @@ onEachEngine((subject) => {
     expect((await read(ownerless))?.ownerSuspended).toBe(false);
     await owners.update({ ...owner, version: 3 });
     expect((await read(key))?.ownerSuspended).toBe(false);
+  });
+
+  it('reads the limits and overrides of the key, and those of its owner in its own keyspace', async () => {
+    const { owners, keyspaces } = subject().store;
+    const elsewhere = newKeyspace();
+    await keyspaces.insert(elsewhere);
+    const [override, other] = [
+      { limit: 'per-minute', value: 0, endTimeMs: CREATED_MS },
+      { limit: 'per-minute', value: 1_000_000_000, endTimeMs: CREATED_MS + 1 },
+    ];
+    const owner = newOwner(keyspace.id, 'ann', { limits: LIMITS, limitOverrides: [override, other] });
+    await owners.insert(owner);
+    await owners.insert(newOwner(elsewhere.id, 'ann', { limits: [LIMITS[1]] }));
+    const key = await insert({ ownerId: 'ann', limits: [LIMITS[1], LIMITS[0]], limitOverrides: [other] });
+    const two = await insert({
+      ownerId: 'ann',
+      secrets: [newSecret(key.id), newSecret(key.id)],
+    });
+    const shared = { ownerLimits: LIMITS, ownerLimitOverrides: [override, other] };
+    expect(await read(key)).toMatchObject({ key, ...shared });
+    expect(await read(two)).toMatchObject({ key: { limits: [], limitOverrides: [] }, ...shared });
+    await owners.update({ ...owner, limits: [], limitOverrides: [], version: 2 });
+    expect(await read(key)).toMatchObject({ key, ownerLimits: [], ownerLimitOverrides: [] });
+    expect(await read(await insert())).toMatchObject({ ownerLimits: [], ownerLimitOverrides: [] });
   });
 
   it('reads the catalogue once for all keys of a keyspace, and anew when it was changed', async () => {

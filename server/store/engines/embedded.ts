@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { createPgConfig } from '@electric-sql/pglite/node-postgres';
-import createKnex from 'knex';
+import createKnex, { type Knex } from 'knex';
 import { lockDirectory } from './directory-lock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Engine } from './engine.ts';
@@ -39,6 +39,14 @@ export async function openEmbedded(options: {
     return {
       knex,
       loadKnex: knex,
+      ledger: {
+        async query<Row extends object>({ text }: { readonly text: string }, values: readonly unknown[]) {
+          const { rows } = (await knex.raw(text.replaceAll(/\$\d+/g, '?'), [
+            ...values,
+          ] as Knex.Value[])) as unknown as { readonly rows: readonly Row[] };
+          return rows;
+        },
+      },
       log: undefined,
       unhurried: (work) => work(knex),
       async maintain() {

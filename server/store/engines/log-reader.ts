@@ -1,7 +1,7 @@
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import { readLoggedChange } from '../../../core/change.ts';
 import { LOG_PAGE_MAX, type LogReader } from '../../coherence/ports.ts';
-import { destroySocket } from './sockets.ts';
+import { createLoneConnection } from './lone-connection.ts';
 
 /** The channel of hints. They are sent after a commit and carry nothing. */
 export const HINT_CHANNEL = 'latchkey_changes';
@@ -52,65 +52,37 @@ export function createLogReader(
   },
 ): LogReader {
   const { replica, prepared } = options;
-  const statement = prepared ? POLL : { text: POLL.text };
-  let client: Client | undefined;
   let hint = (): void => {};
-
-  async function connected(): Promise<Client> {
-    if (client !== undefined) return client;
-    const fresh = new Client(config);
-    // An idle connection that breaks says so here; the next poll finds out by itself.
-    fresh.on('error', () => {});
-    fresh.on('notification', () => hint());
-    try {
-      await fresh.connect();
+  const connection = createLoneConnection({
+    config,
+    prepared,
+    async onConnect(client) {
+      client.on('notification', () => hint());
       // Behind a pooler in transaction mode nothing will come; then changes are seen at the next poll.
-      await fresh.query(`LISTEN ${HINT_CHANNEL}`);
-    } catch (error) {
-      destroySocket(fresh);
-      throw error;
-    }
-    client = fresh;
-    return fresh;
-  }
+      await client.query(`LISTEN ${HINT_CHANNEL}`);
+    },
+  });
 
   return {
     async poll({ cursor, leaseMs }) {
-      try {
-        const { rows } = await (
-          await connected()
-        ).query<Row>({ ...statement, values: [replica.id, replica.version, cursor, leaseMs] });
-        const [row] = rows;
-        if (row === undefined) throw new Error('the table change_head has no row');
-        return {
-          head: { shard: 0, seq: Number(row.head) },
-          epoch: row.epoch,
-          rows: row.rows.map(({ seq, kind, id, wait }) => ({
-            seq,
-            change: readLoggedChange(kind, id),
-            wait,
-          })),
-        };
-      } catch (error) {
-        if (client !== undefined) destroySocket(client);
-        client = undefined;
-        throw error;
-      }
+      const [row] = await connection.query<Row>({
+        ...POLL,
+        values: [replica.id, replica.version, cursor, leaseMs],
+      });
+      if (row === undefined) throw new Error('the table change_head has no row');
+      return {
+        head: { shard: 0, seq: Number(row.head) },
+        epoch: row.epoch,
+        rows: row.rows.map(({ seq, kind, id, wait }) => ({
+          seq,
+          change: readLoggedChange(kind, id),
+          wait,
+        })),
+      };
     },
     onHint(listener) {
       hint = listener;
     },
-    async close() {
-      const last = client;
-      client = undefined;
-      if (last === undefined) return;
-      const timer = setTimeout(() => destroySocket(last), GOODBYE_MS);
-      await last.query('DELETE FROM replicas WHERE id = $1', [replica.id]).catch(() => {});
-      await last.end().catch(() => {});
-      clearTimeout(timer);
-    },
+    close: () => connection.close({ text: 'DELETE FROM replicas WHERE id = $1', values: [replica.id] }),
   };
 }
-
-/** What a server gets to say goodbye, ms; one that is cut off never does. */
-const GOODBYE_MS = 1000;

@@ -3,6 +3,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Engine } from './engine.ts';
 import { knexLog } from './knex-log.ts';
 import { createLogReader, HINT_CHANNEL } from './log-reader.ts';
+import { createLoneConnection } from './lone-connection.ts';
 import { createSockets } from './sockets.ts';
 
 /** Bounds of the connections to a Postgres. */
@@ -20,7 +21,7 @@ export interface PostgresOptions {
   readonly loadPoolSize: number;
   /** Whether statements that are run over and over are prepared. */
   readonly prepared: boolean;
-  /** How long a poll of the change log may take, ms. */
+  /** How long a poll of the change log, or a call of the ledger, may take, ms. */
   readonly pollTimeoutMs: number;
   /** Who polls. */
   readonly replica: { readonly id: string; readonly version: string };
@@ -55,19 +56,24 @@ export function openPostgres(options: PostgresOptions): Engine {
     ...bounded,
     application_name: 'latchkey-load',
   });
-  const logReader = createLogReader(
-    {
-      ...connection,
-      application_name: 'latchkey-poll',
-      connectionTimeoutMillis: options.pollTimeoutMs,
-      statement_timeout: options.pollTimeoutMs,
-      query_timeout: options.pollTimeoutMs,
-    },
-    { replica: options.replica, prepared: options.prepared },
-  );
+  const prompt = {
+    ...connection,
+    connectionTimeoutMillis: options.pollTimeoutMs,
+    statement_timeout: options.pollTimeoutMs,
+    query_timeout: options.pollTimeoutMs,
+  };
+  const { replica, prepared } = options;
+  const logReader = createLogReader({ ...prompt, application_name: 'latchkey-poll' }, { replica, prepared });
+  const ledger = createLoneConnection({
+    config: { ...prompt, application_name: 'latchkey-ledger' },
+    prepared,
+  });
   return {
     knex: pool.knex,
     loadKnex: loadPool.knex,
+    ledger: {
+      query: (statement, values) => ledger.query({ ...statement, values: [...values] }),
+    },
     log: {
       reader: logReader,
       async hint() {
@@ -84,8 +90,7 @@ export function openPostgres(options: PostgresOptions): Engine {
     },
     maintain: async () => {},
     async close() {
-      await logReader.close();
-      await Promise.all([pool.close(), loadPool.close()]);
+      await Promise.all([logReader.close(), ledger.close(), pool.close(), loadPool.close()]);
     },
   };
 }
