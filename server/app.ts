@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { newId } from '../core/ids.ts';
 import { MIGRATIONS } from '../migrations/index.ts';
+import { createBudgets, type Budgets } from './budgets/budgets.ts';
 import { createAuthenticator } from './callers/authenticator.ts';
-import type { Coherence } from './coherence/coherence.ts';
+import type { Coherence, Memory } from './coherence/coherence.ts';
 import { createAwaitReplicas } from './coherence/await-replicas.ts';
 import { createInProcessCoherence } from './coherence/in-process.ts';
 import { createLogWatch } from './coherence/log-watch.ts';
@@ -18,6 +19,7 @@ import { createSnapshotCache, type SnapshotCache } from './snapshots/snapshot-ca
 import { openEmbedded } from './store/engines/embedded.ts';
 import type { Engine } from './store/engines/engine.ts';
 import { openPostgres } from './store/engines/postgres.ts';
+import { createLedger } from './store/ledger.ts';
 import { migrate, requireMigrated } from './store/migrate.ts';
 import { createStore, type KnexStore } from './store/store.ts';
 import { waitForDatabase } from './store/wait-for-database.ts';
@@ -104,10 +106,23 @@ export async function startApp(options: {
       maxBytes: config.LATCHKEY_CACHE_BYTES,
       stuckMs: config.LATCHKEY_MAX_STALENESS_MS,
     });
-    const coherence = await startCoherence({ config, engine, store, snapshots, clock, logger, replicaId });
+    const ledger = createLedger(engine.ledger);
+    const budgets = createBudgets({ ledger, isFresh: () => coherence.isFresh(), clock, logger });
+    const memory: Memory = {
+      forget(change) {
+        snapshots.forget(change);
+        budgets.forget(change);
+      },
+      clear() {
+        snapshots.clear();
+        budgets.clear();
+      },
+    };
+    const coherence = await startCoherence({ config, engine, store, memory, clock, logger, replicaId });
     closers.push(() => coherence.stop());
+    closers.push(() => budgets.stop());
 
-    const verifier = createVerifier({ snapshots, nowMs: clock.nowMs });
+    const verifier = createVerifier({ snapshots, budgets, nowMs: clock.nowMs });
     const uses = createUseRecorder({ write: (some) => store.recordUses(some), clock, logger });
     closers.push(() => uses.stop());
     const authenticator = createAuthenticator({ verifier, uses });
@@ -126,6 +141,7 @@ export async function startApp(options: {
       authenticator,
       uses,
       store,
+      ledger,
       mutate,
       coherence,
       replicas: createReplicaList({
@@ -166,6 +182,7 @@ export async function startApp(options: {
     });
 
     observeCache(metrics.observe, snapshots);
+    observeBudgets(metrics.observe, budgets);
     metrics.observe('latchkey_memory_fresh', '1 while memory may answer', () => Number(coherence.isFresh()));
     return { grpc: { host, port: boundPort }, http, newRootToken, migrated, stop: closeAll };
   } catch (error) {
@@ -215,20 +232,20 @@ async function startCoherence(options: {
   readonly config: Config;
   readonly engine: Engine;
   readonly store: KnexStore;
-  readonly snapshots: SnapshotCache;
+  readonly memory: Memory;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly replicaId: string;
 }): Promise<Coherence> {
-  const { config, engine, store, snapshots, clock, logger, replicaId } = options;
+  const { config, engine, store, memory, clock, logger, replicaId } = options;
   const { log } = engine;
   if (log === undefined) {
-    return createInProcessCoherence({ memory: snapshots, head: await store.changes.head() });
+    return createInProcessCoherence({ memory, head: await store.changes.head() });
   }
   const leaseMs = config.LATCHKEY_MAX_STALENESS_MS;
   const hint = coalesced(() => log.hint());
   const watch = createLogWatch({
-    memory: snapshots,
+    memory,
     reader: log.reader,
     awaitReplicas: createAwaitReplicas({
       replicaId,
@@ -272,7 +289,7 @@ function startUpkeep(options: {
     try {
       const purged = await purge(store, clock.nowMs());
       await store.purgeReplicas();
-      if (purged.keys + purged.answers > 0) logger.info(purged, 'upkeep.purged');
+      if (Object.values(purged).some((removed) => removed > 0)) logger.info(purged, 'upkeep.purged');
       await maintain();
     } catch (error) {
       logger.warn({ err: error }, 'upkeep.failed');
@@ -327,5 +344,30 @@ function observeCache(observe: ReturnType<typeof createMetrics>['observe'], snap
     'latchkey_key_load_failures',
     'Such reads that failed, since the start',
     () => snapshots.stats().loadFailures,
+  );
+}
+
+function observeBudgets(observe: ReturnType<typeof createMetrics>['observe'], budgets: Budgets): void {
+  observe(
+    'latchkey_limits_in_memory',
+    'Limits of which something is in memory',
+    () => budgets.stats().allowances,
+  );
+  observe(
+    'latchkey_ledger_calls',
+    'Calls of the ledger of limits, since the start',
+    () => budgets.stats().calls,
+  );
+  observe('latchkey_ledger_leases', 'Leases in those calls', () => budgets.stats().leases);
+  observe('latchkey_ledger_failures', 'Those of the calls that failed', () => budgets.stats().failures);
+  observe(
+    'latchkey_ledger_clock_jumps',
+    "How often the database's clock jumped forward, which lets more pass than rate limits allow, since the start",
+    () => budgets.stats().clockJumps,
+  );
+  observe(
+    'latchkey_limits_uncounted',
+    'Charges that passed a limit uncounted because its ledger was away (on_unavailable ALLOW), since the start',
+    () => budgets.stats().uncounted,
   );
 }

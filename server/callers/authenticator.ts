@@ -75,5 +75,12 @@ function readAuthorization(authorization: string): Verification {
       'the call carries no root token: send `authorization: Bearer <root token>`',
     );
   }
-  return { ...NO_REQUEST, token: readToken(text), keyspaceId: ROOT_KEYSPACE_ID, minRevision: undefined };
+  return {
+    ...NO_REQUEST,
+    token: readToken(text),
+    keyspaceId: ROOT_KEYSPACE_ID,
+    minRevision: undefined,
+    charges: [],
+    checkOnly: false,
+  };
 }

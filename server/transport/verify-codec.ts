@@ -6,6 +6,8 @@ import {
   VerifyServiceDefinition,
   type VerifiedKey,
 } from '../../proto/gen/latchkey/v1/verify_service.ts';
+import { LimitStatusOfState } from './convert/limit-status.ts';
+import { encodeLimits } from './limit-encoding.ts';
 
 /** What was encoded of a key. The key's message is made once a snapshot; this goes with it. */
 interface EncodedKey {
@@ -13,6 +15,8 @@ interface EncodedKey {
   readonly field: Uint8Array;
   /** The last response, and its bytes: the same object comes again as long as it says the same. */
   last: { readonly message: VerifyResponse; readonly bytes: Uint8Array } | undefined;
+  /** What a response to VALID holds besides its limits. */
+  valid: { readonly revision: string; readonly bytes: Uint8Array } | undefined;
 }
 const encodedKeys = new WeakMap<VerifiedKey, EncodedKey>();
 
@@ -34,16 +38,34 @@ function bytesOf(message: VerifyResponse): Uint8Array {
   if (key === undefined) return VerifyResponse.encode(message).finish();
   let encoded = encodedKeys.get(key);
   if (encoded === undefined) {
-    encoded = { field: VerifyResponse.encode({ ...EMPTY, key }).finish(), last: undefined };
+    const field = VerifyResponse.encode({ ...EMPTY, key }).finish();
+    encoded = { field, last: undefined, valid: undefined };
     encodedKeys.set(key, encoded);
   }
   if (encoded.last?.message === message) return encoded.last.bytes;
-  const bytes = VerifyResponse.encode(
-    { ...message, key: undefined },
-    new BinaryWriter().raw(encoded.field),
-  ).finish();
+  const { limits } = message;
+  if (limits.length > 0 && limits.every(isOfState)) {
+    // Its limits are told anew each time, and nothing else.
+    return Buffer.concat([withoutLimits(message, encoded), encodeLimits(limits.map(({ state }) => state))]);
+  }
+  const bytes = encodeBeside(encoded.field, message);
   encoded.last = { message, bytes };
   return bytes;
+}
+
+const isOfState = (status: object): status is LimitStatusOfState => status instanceof LimitStatusOfState;
+
+function withoutLimits(message: VerifyResponse, encoded: EncodedKey): Uint8Array {
+  const { revision, valid } = message;
+  if (valid && encoded.valid?.revision === revision) return encoded.valid.bytes;
+  const bytes = encodeBeside(encoded.field, { ...message, limits: [] });
+  if (valid) encoded.valid = { revision, bytes };
+  return bytes;
+}
+
+/** A response, of which the key is encoded already. */
+function encodeBeside(keyField: Uint8Array, message: VerifyResponse): Uint8Array {
+  return VerifyResponse.encode({ ...message, key: undefined }, new BinaryWriter().raw(keyField)).finish();
 }
 
 /** Likewise, for every entry. */

@@ -1,10 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { CheckRequest } from '../../core/checks/check.ts';
 import { runChecks } from '../../core/checks/order.ts';
+import type { LiveLimit } from '../../core/limit.ts';
 import type { Revision } from '../../core/revision.ts';
 import type { Snapshot, SnapshotSecret } from '../../core/snapshot.ts';
 import type { PresentedToken } from '../../core/token.ts';
 import type { ClientRefusal, Verdict } from '../../core/verdict.ts';
+import type { Budgets, Charge, ChargeOutcome, LimitState } from './budgets.ts';
 
 /** One token and what its bearer wants to do. Bounds were tested before. */
 export interface Verification extends CheckRequest {
@@ -14,6 +16,10 @@ export interface Verification extends CheckRequest {
   readonly keyspaceId: string | undefined;
   /** If set, memory older than this may not answer. */
   readonly minRevision: Revision | undefined;
+  /** What to take from which limit; at most one a name. Limits that are not named are charged 1, unless on demand. */
+  readonly charges: readonly Charge[];
+  /** Takes nothing. */
+  readonly checkOnly: boolean;
 }
 
 /** The keyspaces that the asking caller may know of. */
@@ -30,6 +36,10 @@ export interface Outcome {
   readonly missingScopes: readonly string[];
   /** With CLIENT_NOT_ALLOWED: the condition that did not hold. */
   readonly clientRefusal: ClientRefusal | undefined;
+  /** The limits that were charged or looked at. */
+  readonly limits: readonly LimitState[];
+  /** With RATE_LIMITED: when it is worth trying again, ms; undefined: never, the cost is more than the limit. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /** Where snapshots come from. `null` stands for "there is no such key", which is known too. */
@@ -49,18 +59,25 @@ export interface SnapshotSource {
 
 /** Judges tokens. */
 export interface Verifier {
-  /** The outcome, if memory suffices; undefined if the database has to be asked. Synchronous, no I/O. */
+  /**
+   * The outcome, if memory suffices; undefined if the database has to be asked, and then nothing was taken. Synchronous,
+   * no I/O.
+   * @throws Fault INVALID_FIELD for a charge of a limit that neither the key nor its owner has
+   */
   tryVerify(verification: Verification, reach: Reach): Outcome | undefined;
-  /** The outcome, from memory or from the database. @throws Fault DATABASE_UNAVAILABLE */
+  /** The outcome, from memory or from the database. @throws Fault as above, and DATABASE_UNAVAILABLE */
   verify(verification: Verification, reach: Reach): Promise<Outcome>;
 }
 
 const NO_SCOPES: readonly string[] = [];
+const NO_LIMITS: readonly LimitState[] = [];
 const NOTHING_KNOWN = {
   snapshot: undefined,
   secret: undefined,
   missingScopes: NO_SCOPES,
   clientRefusal: undefined,
+  limits: NO_LIMITS,
+  retryAfterMs: undefined,
 };
 const MALFORMED: Outcome = { verdict: 'MALFORMED', ...NOTHING_KNOWN };
 const NOT_FOUND: Outcome = { verdict: 'NOT_FOUND', ...NOTHING_KNOWN };
@@ -72,10 +89,11 @@ const DUMMY_SECRETS: readonly SnapshotSecret[] = [
 
 export function createVerifier(options: {
   readonly snapshots: SnapshotSource;
+  readonly budgets: Budgets;
   /** Wall clock, ms since 1970. */
   readonly nowMs: () => number;
 }): Verifier {
-  const { snapshots, nowMs } = options;
+  const { snapshots, budgets, nowMs } = options;
 
   function judge(
     { digest }: PresentedToken,
@@ -97,7 +115,18 @@ export function createVerifier(options: {
       secret,
       missingScopes: refusal?.missingScopes ?? NO_SCOPES,
       clientRefusal: refusal?.clientRefusal,
+      limits: NO_LIMITS,
+      retryAfterMs: undefined,
     };
+  }
+
+  /** The limits that a verification has to do with, once every check has passed: a refused one is charged nothing. */
+  function limitsOf(
+    { verdict, snapshot }: Outcome,
+    { charges }: Verification,
+  ): readonly LiveLimit[] | undefined {
+    if (verdict !== 'VALID' || snapshot === undefined) return undefined;
+    return snapshot.limits.length === 0 && charges.length === 0 ? undefined : snapshot.limits;
   }
 
   return {
@@ -109,7 +138,12 @@ export function createVerifier(options: {
         if (imports !== true) return imports === undefined ? undefined : MALFORMED;
       }
       const snapshot = snapshots.recall(token.ref, minRevision);
-      return snapshot === undefined ? undefined : judge(token, verification, snapshot, reach);
+      if (snapshot === undefined) return undefined;
+      const outcome = judge(token, verification, snapshot, reach);
+      const limits = limitsOf(outcome, verification);
+      if (limits === undefined) return outcome;
+      const charged = budgets.tryCharge(limits, verification.charges, verification.checkOnly);
+      return charged === undefined ? undefined : withCharge(outcome, charged);
     },
 
     async verify(verification, reach) {
@@ -121,9 +155,16 @@ export function createVerifier(options: {
       }
       const known = snapshots.recall(token.ref, minRevision);
       const snapshot = known === undefined ? await snapshots.load(token.ref, minRevision) : known;
-      return judge(token, verification, snapshot, reach);
+      const outcome = judge(token, verification, snapshot, reach);
+      const limits = limitsOf(outcome, verification);
+      if (limits === undefined) return outcome;
+      return withCharge(outcome, await budgets.charge(limits, verification.charges, verification.checkOnly));
     },
   };
+}
+
+function withCharge(outcome: Outcome, { refusal, retryAfterMs, states }: ChargeOutcome): Outcome {
+  return { ...outcome, verdict: refusal ?? 'VALID', limits: states, retryAfterMs };
 }
 
 /** The secret with this digest. Every one is compared, in constant time, whichever matches. */

@@ -121,6 +121,28 @@ describe('before all of that', () => {
   });
 });
 
+describe('after all of that', () => {
+  test.each([
+    ['RATE_LIMITED', { $case: 'rate' as const, value: { limit: 1n, window: { seconds: 3600n, nanos: 0 } } }],
+    ['CREDITS_EXHAUSTED', { $case: 'credits' as const, value: { initial: 1n } }],
+  ])(
+    'comes %s: of a limit that is used up, only who passes everything else is told',
+    async (verdict, kind) => {
+      const { root, issue } = served();
+      const { id, token } = await issue({ ...RULES, limits: [{ name: 'one', kind }] });
+      const good = Object.assign({ token }, ...REQUEST_FAULTS.map(([, remedy]) => remedy)) as object;
+      expect((await root.verify.verify(good)).valid).toBe(true);
+      for (const remedied of subsets(REQUEST_FAULTS)) {
+        const request = Object.assign({ token }, FAULTY, ...remedied.map(([, remedy]) => remedy)) as object;
+        const left = REQUEST_FAULTS.find((fault) => !remedied.includes(fault));
+        expect((await judge(root, request)).verdict).toBe(left?.[0] ?? verdict);
+      }
+      await root.keys.disableKey({ id });
+      expect((await judge(root, good)).verdict).toBe('DISABLED');
+    },
+  );
+});
+
 // Last: from here on there are imported keys.
 test('a key that was imported is judged in the same order', async () => {
   const { root, keyspaceId } = served();

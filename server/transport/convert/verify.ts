@@ -1,5 +1,6 @@
-import { invalidFields, unsupportedFields, type Fault, type FieldViolation } from '../../../core/fault.ts';
+import { invalidFields, type FieldViolation } from '../../../core/fault.ts';
 import { isId } from '../../../core/ids.ts';
+import { COST_MAX, LIMIT_NAME_PATTERN, LIMIT_NAME_SHAPE } from '../../../core/limit.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { SCOPE_LENGTH_MAX, SCOPE_PATTERN } from '../../../core/patterns/scopes.ts';
 import { parseScopeQuery, type ScopeQueryResult } from '../../../core/patterns/scope-query.ts';
@@ -10,14 +11,20 @@ import type { ClientRefusal, Verdict } from '../../../core/verdict.ts';
 import {
   ClientRefusal as ClientRefusalCode,
   Verdict as VerdictCode,
+  type Charge as ChargeMessage,
   type VerifiedKey,
   type VerifyRequest,
   type VerifyResponse,
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
+import type { Charge } from '../../verification/budgets.ts';
 import type { Outcome, Verification } from '../../verification/verifier.ts';
 import { holdsToken, isLongerThan } from './fields.ts';
+import { LimitStatusOfState } from './limit-status.ts';
 import { RESOURCE_ID_MAX, TAG_MAX } from './rules.ts';
-import { toTimestamp } from './times.ts';
+import { toDuration, toTimestamp } from './times.ts';
+
+/** The most charges of one verification: each limit of a key and of its owner. */
+const CHARGES_MAX = 32;
 
 /**
  * One verification out of its message. It is on the way of every call, so it looks at each field in place instead of
@@ -33,7 +40,7 @@ export function readVerification(
   const minRevision = message.minRevision === '' ? undefined : parseRevision(message.minRevision);
   const scopeQuery = message.scopeQuery === '' ? undefined : parseQuery(message.scopeQuery);
   const violations = findViolations(message, minRevision, scopeQuery);
-  if (violations !== undefined) throw refusalOf(violations, message);
+  if (violations !== undefined) throw invalidFields(violations);
   return {
     token: readToken(message.token),
     keyspaceId: message.keyspaceId,
@@ -43,6 +50,8 @@ export function readVerification(
     scopeQuery: scopeQuery?.ok === true ? scopeQuery.query : undefined,
     client: message.client,
     minRevision,
+    charges: message.charges.length === 0 ? NO_CHARGES : message.charges.map(readCharge),
+    checkOnly: message.checkOnly,
   };
 }
 
@@ -86,7 +95,7 @@ function findViolations(
     // It is told back in part, and in `missing_scopes`.
   } else if (scopeQuery !== undefined && holdsToken(message.scopeQuery))
     refuse('scope_query', 'must not hold a token');
-  if (message.charges.length > 0) refuse('charges', 'it is not yet supported');
+  if (message.charges.length > 0) checkCharges(message.charges, refuse);
   if (operation !== undefined) {
     bound('operation.api', operation.api, 128);
     bound('operation.verb', operation.verb, 16);
@@ -102,11 +111,28 @@ function findViolations(
   return violations;
 }
 
-/** NOT_YET_SUPPORTED, if nothing else was wrong. */
-function refusalOf(violations: readonly FieldViolation[], { charges }: VerifyRequest): Fault {
-  return violations.length === Number(charges.length > 0)
-    ? unsupportedFields(violations)
-    : invalidFields(violations);
+function checkCharges(
+  charges: readonly ChargeMessage[],
+  refuse: (field: string, description: string) => void,
+): void {
+  if (charges.length > CHARGES_MAX) {
+    refuse('charges', `must have at most ${CHARGES_MAX} entries, has ${charges.length}`);
+    return;
+  }
+  charges.forEach(({ limit, cost }, index) => {
+    if (!LIMIT_NAME_PATTERN.test(limit)) refuse(`charges[${index}].limit`, `must be ${LIMIT_NAME_SHAPE}`);
+    else if (charges.findIndex((other) => other.limit === limit) !== index)
+      refuse(`charges[${index}].limit`, 'must be named once');
+    if (cost !== undefined && cost > BigInt(COST_MAX))
+      refuse(`charges[${index}].cost`, `must be at most ${COST_MAX}`);
+  });
+}
+
+const NO_CHARGES: readonly Charge[] = [];
+
+/** Its bounds were tested. */
+function readCharge({ limit, cost = 1n }: ChargeMessage): Charge {
+  return { limit, cost: Number(cost) };
 }
 
 const VERDICT_CODES: Readonly<Record<Verdict, VerdictCode>> = {
@@ -146,19 +172,19 @@ const validResponses = new WeakMap<
 
 /** One object for as long as what it tells is the same: whoever encodes it may do so once. Not to be changed. */
 export function toVerifyResponse(
-  { verdict, snapshot, missingScopes, clientRefusal }: Omit<Outcome, 'secret'>,
+  { verdict, snapshot, missingScopes, clientRefusal, limits, retryAfterMs }: Omit<Outcome, 'secret'>,
   revision: Revision,
 ): Readonly<VerifyResponse> {
-  const remembering = verdict === 'VALID' ? snapshot : undefined;
+  const remembering = verdict === 'VALID' && limits.length === 0 ? snapshot : undefined;
   const last = remembering === undefined ? undefined : validResponses.get(remembering);
   if (last !== undefined && isSameRevision(last.revision, revision)) return last.response;
   const response: VerifyResponse = {
     valid: verdict === 'VALID',
     verdict: VERDICT_CODES[verdict],
     key: snapshot === undefined ? undefined : toVerifiedKey(snapshot),
-    limits: [],
+    limits: limits.map((state) => new LimitStatusOfState(state)),
     missingScopes: missingScopes as string[],
-    retryAfter: undefined,
+    retryAfter: retryAfterMs === undefined ? undefined : toDuration(Math.ceil(retryAfterMs)),
     revision: formatRevision(revision),
     clientRefusal:
       clientRefusal === undefined

@@ -8,6 +8,7 @@ import { createAuthenticator, type Authenticator } from '../../../server/callers
 import type { Caller } from '../../../server/callers/caller.ts';
 import { createVerifier } from '../../../server/verification/verifier.ts';
 import { issueKey, secretOf } from '../support/issue-key.ts';
+import { NO_BUDGETS } from '../support/no-budgets.ts';
 import { memoryOnly, snapshotWorld } from '../support/snapshot-world.ts';
 
 const NOW_MS = Date.UTC(2025, 5, 1);
@@ -23,7 +24,11 @@ function rootKey(change: Partial<KeyRecord> = {}): { readonly key: KeyRecord; re
 
 function authenticatorOver(keys: readonly KeyRecord[], warm = true, noted: string[] = []): Authenticator {
   return createAuthenticator({
-    verifier: createVerifier({ snapshots: snapshotWorld(keys, { warm }), nowMs: () => NOW_MS }),
+    verifier: createVerifier({
+      snapshots: snapshotWorld(keys, { warm }),
+      budgets: NO_BUDGETS,
+      nowMs: () => NOW_MS,
+    }),
     uses: { note: (_snapshot, secret) => void noted.push(secret.id) },
   });
 }
@@ -208,6 +213,7 @@ describe('a caller who was known', () => {
     const authenticator = createAuthenticator({
       verifier: createVerifier({
         snapshots: memoryOnly(recall),
+        budgets: NO_BUDGETS,
         nowMs: () => world.now,
       }),
       uses: { note: () => {} },

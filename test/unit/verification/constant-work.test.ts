@@ -5,6 +5,7 @@ import { newId } from '../../../core/ids.ts';
 import { newToken, readToken } from '../../../core/token.ts';
 import { createVerifier, type Verification } from '../../../server/verification/verifier.ts';
 import { issueKey, secretOf } from '../support/issue-key.ts';
+import { NO_BUDGETS } from '../support/no-budgets.ts';
 import { snapshotWorld } from '../support/snapshot-world.ts';
 
 // Time itself is too noisy to test; the work that takes it can be counted.
@@ -30,7 +31,14 @@ const imported = issueKey({
 const keys = [key, rotated, imported];
 
 function ask(text: string): Verification {
-  return { ...NO_REQUEST, token: readToken(text), keyspaceId: undefined, minRevision: undefined };
+  return {
+    ...NO_REQUEST,
+    token: readToken(text),
+    keyspaceId: undefined,
+    minRevision: undefined,
+    charges: [],
+    checkOnly: false,
+  };
 }
 
 beforeEach(() => {
@@ -39,7 +47,11 @@ beforeEach(() => {
 });
 
 describe.each([true, false])('with the key in memory: %j', (warm) => {
-  const verifier = createVerifier({ snapshots: snapshotWorld(keys, { warm }), nowMs: () => 1 });
+  const verifier = createVerifier({
+    snapshots: snapshotWorld(keys, { warm }),
+    budgets: NO_BUDGETS,
+    nowMs: () => 1,
+  });
 
   test.each([
     ['a right secret', token, 1],
@@ -68,7 +80,11 @@ describe.each([true, false])('with the key in memory: %j', (warm) => {
 });
 
 describe.each([true, false])('without imported keys, with the key in memory: %j', (warm) => {
-  const verifier = createVerifier({ snapshots: snapshotWorld([key], { warm }), nowMs: () => 1 });
+  const verifier = createVerifier({
+    snapshots: snapshotWorld([key], { warm }),
+    budgets: NO_BUDGETS,
+    nowMs: () => 1,
+  });
 
   test('a foreign token costs one digest and no comparison, whatever it is', async () => {
     for (const text of [foreignToken, 'x', 'y'.repeat(512)]) {

@@ -12,6 +12,7 @@ import {
   type Verification,
 } from '../../../server/verification/verifier.ts';
 import { issueKey, KEYSPACE_ID, secretOf } from '../support/issue-key.ts';
+import { NO_BUDGETS } from '../support/no-budgets.ts';
 import { memoryOnly, snapshotWorld } from '../support/snapshot-world.ts';
 
 const NOW_MS = Date.UTC(2025, 5, 1);
@@ -21,7 +22,15 @@ const nowhere = (): boolean => false;
 
 function ask(text: string, change: Partial<Verification> = {}): Verification {
   const token = readToken(text);
-  return { ...NO_REQUEST, token, keyspaceId: undefined, minRevision: undefined, ...change };
+  return {
+    ...NO_REQUEST,
+    token,
+    keyspaceId: undefined,
+    minRevision: undefined,
+    charges: [],
+    checkOnly: false,
+    ...change,
+  };
 }
 
 /** What an outcome tells. Snapshots of one key that were compiled twice are as good as the same. */
@@ -42,11 +51,11 @@ async function judge(
 ): Promise<Outcome> {
   const warm = snapshotWorld(keys, { warm: true });
   const cold = snapshotWorld(keys, { warm: false });
-  const verifier = createVerifier({ snapshots: warm, nowMs: () => NOW_MS });
+  const verifier = createVerifier({ snapshots: warm, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
   const outcome = verifier.tryVerify(verification, reach);
   expect(told(await verifier.verify(verification, reach))).toEqual(told(outcome));
   expect(warm.loads).toEqual([]);
-  const fromDatabase = createVerifier({ snapshots: cold, nowMs: () => NOW_MS });
+  const fromDatabase = createVerifier({ snapshots: cold, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
   expect(told(await fromDatabase.verify(verification, reach))).toEqual(told(outcome));
   if (outcome === undefined) throw new Error('memory knew the answer');
   return outcome;
@@ -79,6 +88,7 @@ describe('a good token', () => {
           return world.load(...question);
         },
       },
+      budgets: NO_BUDGETS,
       nowMs: () => nowMs,
     });
     expect((await verifier.verify(ask(token), everywhere)).verdict).toBe('EXPIRED');
@@ -92,7 +102,7 @@ describe('what is no token', () => {
     'is MALFORMED and nobody is asked for it (%#)',
     async (text) => {
       const world = snapshotWorld([], { warm: true });
-      const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+      const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
       for (const outcome of [
         verifier.tryVerify(ask(text), everywhere),
         await verifier.verify(ask(text), everywhere),
@@ -102,6 +112,7 @@ describe('what is no token', () => {
           snapshot: undefined,
           missingScopes: [],
           clientRefusal: undefined,
+          limits: [],
         });
       }
       expect(world.recalls).toEqual([]);
@@ -123,6 +134,7 @@ describe('a foreign token', () => {
     snapshot: undefined,
     missingScopes: [],
     clientRefusal: undefined,
+    limits: [],
   };
 
   test('is judged like any other where its key was imported', async () => {
@@ -143,7 +155,7 @@ describe('a foreign token', () => {
     'is MALFORMED, and no key is looked up, where none was imported (warm: %j)',
     async (warm) => {
       const world = snapshotWorld([native], { warm });
-      const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+      const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
       expect(verifier.tryVerify(ask(foreign), everywhere)).toEqual(warm ? malformed : undefined);
       expect(await verifier.verify(ask(foreign), everywhere)).toEqual(malformed);
       expect(world.recalls).toEqual([]);
@@ -162,7 +174,7 @@ describe('a foreign token', () => {
         return world.loadImports(...question);
       },
     };
-    const verifier = createVerifier({ snapshots, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     const minRevision = { shard: 0, seq: 7 };
     const ref = readToken(foreign)?.ref ?? '';
     expect((await verifier.verify(ask(foreign, { minRevision }), everywhere)).verdict).toBe('VALID');
@@ -173,7 +185,7 @@ describe('a foreign token', () => {
 
   test('leaves tryVerify without an answer where memory knows of imports but not of the key', () => {
     const world = { ...snapshotWorld([imported], { warm: false }), recallImports: () => true };
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     expect(verifier.tryVerify(ask(foreign), everywhere)).toBeUndefined();
     expect(world.loads).toEqual([]);
   });
@@ -181,7 +193,7 @@ describe('a foreign token', () => {
   test('whose imports nobody can tell of makes a fault, never a verdict', async () => {
     const fault = new Fault('DATABASE_UNAVAILABLE', 'the database does not answer');
     const world = { ...snapshotWorld([], { warm: false }), loadImports: () => Promise.reject(fault) };
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     await expect(verifier.verify(ask(foreign), everywhere)).rejects.toBe(fault);
   });
 
@@ -191,7 +203,7 @@ describe('a foreign token', () => {
     // Somebody imported the very digest of it.
     for (const warm of [true, false]) {
       const world = snapshotWorld([importOf(mistyped)], { warm });
-      const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+      const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
       expect(verifier.tryVerify(ask(mistyped), everywhere)).toEqual(malformed);
       expect(await verifier.verify(ask(mistyped), everywhere)).toEqual(malformed);
       expect([world.recalls, world.loads, world.importQuestions]).toEqual([[], [], []]);
@@ -200,7 +212,7 @@ describe('a foreign token', () => {
 
   test('of ours is found by its key id alone, and asks nothing about imports', async () => {
     const world = snapshotWorld([native], { warm: false });
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     expect((await verifier.verify(ask(token), everywhere)).verdict).toBe('VALID');
     expect(world.importQuestions).toEqual([]);
   });
@@ -239,13 +251,18 @@ describe('NOT_FOUND', () => {
       snapshot: undefined,
       missingScopes: [],
       clientRefusal: undefined,
+      limits: [],
     });
   });
 
   test('is one and the same object whatever the cause: nothing in it can tell them apart', async () => {
     const world = snapshotWorld([key], { warm: true });
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
-    const cold = createVerifier({ snapshots: snapshotWorld([key], { warm: false }), nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
+    const cold = createVerifier({
+      snapshots: snapshotWorld([key], { warm: false }),
+      budgets: NO_BUDGETS,
+      nowMs: () => NOW_MS,
+    });
     const outcomes = new Set<Outcome | undefined>();
     expect(cases.length).toBeGreaterThan(5);
     for (const [, verification, reach] of cases) {
@@ -271,7 +288,11 @@ describe('NOT_FOUND', () => {
 
   test('the caller is asked about the keyspace of the key, not about the one that it names', async () => {
     const asked: string[] = [];
-    const verifier = createVerifier({ snapshots: snapshotWorld([key], { warm: true }), nowMs: () => NOW_MS });
+    const verifier = createVerifier({
+      snapshots: snapshotWorld([key], { warm: true }),
+      budgets: NO_BUDGETS,
+      nowMs: () => NOW_MS,
+    });
     verifier.tryVerify(ask(token, { keyspaceId: OTHER_KEYSPACE_ID }), (id) => {
       asked.push(id);
       return true;
@@ -310,20 +331,20 @@ describe('memory', () => {
 
   test('that cannot say leaves tryVerify without an answer, and asks nobody else', () => {
     const world = snapshotWorld([key], { warm: false });
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     expect(verifier.tryVerify(ask(token), everywhere)).toBeUndefined();
     expect(world.loads).toEqual([]);
   });
 
   test('that knows of the absence of a key answers', () => {
     const world = snapshotWorld([], { warm: true });
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     expect(verifier.tryVerify(ask(token), everywhere)?.verdict).toBe('NOT_FOUND');
   });
 
   test('is asked first; then the database, once', async () => {
     const world = snapshotWorld([key], { warm: false });
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     const minRevision = { shard: 0, seq: 7 };
     await verifier.verify(ask(token, { minRevision }), everywhere);
     expect(world.recalls).toEqual([[key.id, minRevision]]);
@@ -332,7 +353,7 @@ describe('memory', () => {
 
   test('is told the wanted revision by tryVerify too', () => {
     const world = snapshotWorld([key], { warm: true });
-    const verifier = createVerifier({ snapshots: world, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots: world, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     const minRevision = { shard: 0, seq: 7 };
     verifier.tryVerify(ask(token, { minRevision }), everywhere);
     verifier.tryVerify(ask(token), everywhere);
@@ -345,7 +366,7 @@ describe('memory', () => {
   test('and a database that does not answer make a fault, never a verdict', async () => {
     const fault = new Fault('DATABASE_UNAVAILABLE', 'the database does not answer');
     const snapshots = { ...memoryOnly(() => undefined), load: () => Promise.reject(fault) };
-    const verifier = createVerifier({ snapshots, nowMs: () => NOW_MS });
+    const verifier = createVerifier({ snapshots, budgets: NO_BUDGETS, nowMs: () => NOW_MS });
     await expect(verifier.verify(ask(token), everywhere)).rejects.toBe(fault);
   });
 });
