@@ -126,7 +126,7 @@ export const SETTINGS = {
   LATCHKEY_DATABASE_POOL_SIZE: setting(
     integer(1, 1000),
     '10',
-    'On Postgres: the most connections for management, besides those for reading keys and one for the poll.',
+    'On Postgres: the most connections for management, besides those for reading keys and one each for the poll and the ledger of limits.',
   ),
   LATCHKEY_DATABASE_LOAD_POOL_SIZE: setting(
     integer(1, 1000),

@@ -103,6 +103,7 @@ export function newKey(
     keyspaceId: keyspace.id,
     tokenPrefix: keyspace.tokenPrefix,
     switch: 'ACTIVE',
+    limitOverrides: [],
     createTimeMs: nowMs,
     updateTimeMs: nowMs,
     revokeTimeMs: null,

@@ -24,6 +24,7 @@ const ATTRIBUTES: KeyAttributes = {
   scopes: ['admin'],
   resourceAccess: { type: 'ALL' },
   restrictions: NO_RESTRICTIONS,
+  limits: [],
   metadata: {},
   tags: [],
   expireTimeMs: null,

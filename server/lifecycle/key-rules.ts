@@ -100,7 +100,7 @@ export function allowedExpiry(
  */
 export function requireRootKeyRules(keyspaceId: string, change: Partial<KeyAttributes>): void {
   if (keyspaceId !== ROOT_KEYSPACE_ID) return;
-  const { scopes = [], restrictions = NO_RESTRICTIONS, policyIds = [] } = change;
+  const { scopes = [], restrictions = NO_RESTRICTIONS, policyIds = [], limits = [] } = change;
   const known: readonly string[] = CALLER_SCOPES;
   const violations = scopes.flatMap((scope, index) =>
     known.includes(scope)
@@ -112,6 +112,7 @@ export function requireRootKeyRules(keyspaceId: string, change: Partial<KeyAttri
     violations.push({ field: 'key.restrictions', description: 'a root key cannot have any' });
   if (policyIds.length > 0)
     violations.push({ field: 'key.policy_ids', description: 'a root key cannot have any' });
+  if (limits.length > 0) violations.push({ field: 'key.limits', description: 'a root key cannot have any' });
   if (violations.length > 0) throw invalidFields(violations);
 }
 
@@ -183,7 +184,9 @@ export function newOwner(keyspaceId: string, id: string, nowMs: number): OwnerRe
     displayName: '',
     metadata: {},
     suspendTimeMs: null,
+    limits: [],
     suspendReason: '',
+    limitOverrides: [],
     createTimeMs: nowMs,
     updateTimeMs: nowMs,
     version: 1,

@@ -1,4 +1,6 @@
-import { Fault } from '../../core/fault.ts';
+import { Fault, invalidFields } from '../../core/fault.ts';
+import { ROOT_KEYSPACE_ID } from '../../core/key.ts';
+import { ledgerId, ownerSubject } from '../../core/limit.ts';
 import type { OwnerAttributes, OwnerRecord } from '../../core/owner.ts';
 import { difference } from '../audit/audit-event.ts';
 import type { Change } from '../../core/change.ts';
@@ -24,10 +26,11 @@ export interface CreateOwnerRequest extends MutationRequest {
 
 type OwnerAnswer = Promise<Mutated<{ readonly owner: OwnerRecord }>>;
 
-/** Makes an owner. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, KEYSPACE_NOT_FOUND, OWNER_EXISTS */
+/** Makes an owner. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, KEYSPACE_NOT_FOUND, OWNER_EXISTS, INVALID_FIELD */
 export function createOwner(mutate: Mutate, request: CreateOwnerRequest): OwnerAnswer {
   const { caller, keyspaceId, id, attributes } = request;
   requireReach(caller, keyspaceId);
+  requireRootOwnerRules(keyspaceId, attributes);
   return mutate('CreateOwner', request, async (tx, nowMs) => {
     if ((await tx.keyspaces.get(keyspaceId)) === undefined) throw keyspaceNotFound(keyspaceId);
     const owner = { ...newOwner(keyspaceId, id, nowMs), ...attributes };
@@ -46,9 +49,19 @@ export async function getOwner(
   { keyspaceId, id }: { readonly keyspaceId: string; readonly id: string },
   nowMs: number,
 ): Promise<{ readonly owner: OwnerRecord; readonly keys: KeyCounts }> {
+  const owner = await readOwner(store, caller, { keyspaceId, id });
+  return { owner, keys: await store.owners.countKeys(keyspaceId, id, nowMs) };
+}
+
+/** Reads one owner. @throws Fault OWNER_NOT_FOUND */
+export async function readOwner(
+  store: Pick<Repositories, 'owners'>,
+  caller: Caller,
+  { keyspaceId, id }: { readonly keyspaceId: string; readonly id: string },
+): Promise<OwnerRecord> {
   const owner = caller.reaches(keyspaceId) ? await store.owners.get(keyspaceId, id) : undefined;
   if (owner === undefined) throw ownerNotFound();
-  return { owner, keys: await store.owners.countKeys(keyspaceId, id, nowMs) };
+  return owner;
 }
 
 /** Lists the owners of a keyspace by id. @throws Fault CALLER_KEYSPACE_NOT_ALLOWED, INVALID_FIELD for a page token of another list */
@@ -80,20 +93,28 @@ export interface UpdateOwnerRequest extends OwnerTarget {
   readonly change: Partial<OwnerAttributes>;
 }
 
-/** Changes what is known of an owner. @throws Fault OWNER_NOT_FOUND, ETAG_MISMATCH */
+/** Changes what is known of an owner, and with its limits all its keys. @throws Fault OWNER_NOT_FOUND, ETAG_MISMATCH, INVALID_FIELD */
 export function updateOwner(mutate: Mutate, request: UpdateOwnerRequest): OwnerAnswer {
   const { keyspaceId, id, change } = request;
   return mutate('UpdateOwner', request, async (tx, nowMs) => {
     const before = await lockOwner(tx, request);
+    requireRootOwnerRules(keyspaceId, change);
+    // Of all that can be changed here, verification reads the limits only.
+    const awaited = change.limits !== undefined;
     const details = difference<OwnerRecord>(
       before,
       { ...before, ...change },
       Object.keys(change) as (keyof OwnerAttributes)[],
     );
-    if (Object.keys(details).length === 0) return { answer: { owner: before } };
-    const owner = changed(before, change, nowMs);
+    if (Object.keys(details).length === 0) return { answer: { owner: before }, awaited };
+    const owner = changedOwner(before, change, nowMs);
     await tx.owners.update(owner);
-    return { answer: { owner }, audit: { action: 'owner.update', keyspaceId, targetId: id, details } };
+    return {
+      answer: { owner },
+      audit: { action: 'owner.update', keyspaceId, targetId: id, details },
+      changes: 'limits' in details ? [{ kind: 'owner', keyspaceId, id }] : [],
+      awaited,
+    };
   });
 }
 
@@ -117,7 +138,7 @@ export function suspendOwner(
     const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
     if (validateOnly || before.suspendTimeMs !== null)
       return { answer: { owner: before, keys }, awaited: !validateOnly };
-    const owner = changed(before, { suspendTimeMs: nowMs, suspendReason: reason }, nowMs);
+    const owner = changedOwner(before, { suspendTimeMs: nowMs, suspendReason: reason }, nowMs);
     await tx.owners.update(owner);
     return {
       answer: { owner, keys },
@@ -134,7 +155,7 @@ export function resumeOwner(mutate: Mutate, request: OwnerTarget): OwnerAnswer {
   return mutate('ResumeOwner', request, async (tx, nowMs) => {
     const before = await lockOwner(tx, request);
     if (before.suspendTimeMs === null) return { answer: { owner: before } };
-    const owner = changed(before, { suspendTimeMs: null, suspendReason: '' }, nowMs);
+    const owner = changedOwner(before, { suspendTimeMs: null, suspendReason: '' }, nowMs);
     await tx.owners.update(owner);
     return {
       answer: { owner },
@@ -165,7 +186,7 @@ export function deleteOwner(
   const { caller, keyspaceId, id, keysFate, validateOnly } = request;
   if (keysFate === 'REVOKE') requireScope(caller, ['keys:revoke']);
   return mutate('DeleteOwner', request, async (tx, nowMs) => {
-    await lockOwner(tx, request);
+    const { limits } = await lockOwner(tx, request);
     const keys = await tx.owners.countKeys(keyspaceId, id, nowMs);
     const count = Object.values(keys).reduce((sum, one) => sum + one, 0);
     const answer = { keys, sampleIds: await tx.keys.idsOf({ keyspaceId, ownerId: id }, SAMPLE_MAX) };
@@ -191,6 +212,10 @@ export function deleteOwner(
       for (const keyId of await tx.keys.detachOwner(keyspaceId, id, nowMs))
         changes.push({ kind: 'key', id: keyId });
     }
+    const subject = ownerSubject(keyspaceId, id);
+    await tx.ledger.deleteOf(subject);
+    // Another owner of this id shall not get what replicas hold of this one's.
+    for (const limit of limits) changes.push({ kind: 'limit', id: ledgerId(subject, limit) });
     await tx.owners.delete(keyspaceId, id);
     return {
       answer,
@@ -206,14 +231,24 @@ export function deleteOwner(
   });
 }
 
+/** Root keys are not counted. @throws Fault INVALID_FIELD */
+function requireRootOwnerRules(keyspaceId: string, { limits = [] }: Partial<OwnerAttributes>): void {
+  if (keyspaceId !== ROOT_KEYSPACE_ID || limits.length === 0) return;
+  throw invalidFields([{ field: 'owner.limits', description: 'an owner of root keys cannot have any' }]);
+}
+
 /** What was asked for is not told back: a token in its place would be told with it. */
 function ownerNotFound(): Fault {
   return new Fault('OWNER_NOT_FOUND', 'there is no owner of this id in this keyspace');
 }
 
-async function lockOwner(
+/**
+ * Reads an owner for a change and locks it until the transaction ends.
+ * @throws Fault OWNER_NOT_FOUND, ETAG_MISMATCH
+ */
+export async function lockOwner(
   tx: Repositories,
-  { caller, keyspaceId, id, etag }: OwnerTarget,
+  { caller, keyspaceId, id, etag }: Pick<OwnerTarget, 'caller' | 'keyspaceId' | 'id' | 'etag'>,
 ): Promise<OwnerRecord> {
   const owner = caller.reaches(keyspaceId) ? await tx.owners.get(keyspaceId, id, 'update') : undefined;
   if (owner === undefined) throw ownerNotFound();
@@ -221,6 +256,7 @@ async function lockOwner(
   return owner;
 }
 
-function changed(owner: OwnerRecord, change: Partial<OwnerRecord>, nowMs: number): OwnerRecord {
+/** The next version of an owner. */
+export function changedOwner(owner: OwnerRecord, change: Partial<OwnerRecord>, nowMs: number): OwnerRecord {
   return { ...owner, ...change, updateTimeMs: nowMs, version: owner.version + 1 };
 }

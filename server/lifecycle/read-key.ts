@@ -2,6 +2,8 @@ import { timingSafeEqual } from 'node:crypto';
 import { effectiveRules, type EffectiveRules } from '../../core/effective-rules.ts';
 import { ID_LENGTH, isId, keyIdOf } from '../../core/ids.ts';
 import type { KeyRecord } from '../../core/key.ts';
+import type { OwnerRecord } from '../../core/owner.ts';
+import type { PolicyRecord } from '../../core/policy.ts';
 import { digestToken, parseToken, TOKEN_PREFIX_PATTERN } from '../../core/token.ts';
 import { Fault, invalidFields } from '../../core/fault.ts';
 import type { Caller } from '../callers/caller.ts';
@@ -18,7 +20,9 @@ export async function getKey(store: Repositories, caller: Caller, id: string): P
 /** A key with the rules that it is judged by. */
 export interface EffectiveKey extends EffectiveRules {
   readonly key: KeyRecord;
-  readonly ownerSuspended: boolean;
+  /** The policies that it refers to, in its order. */
+  readonly policies: readonly PolicyRecord[];
+  readonly owner: OwnerRecord | undefined;
 }
 
 /** Reads one key with the rules in effect. @throws Fault KEY_NOT_FOUND */
@@ -28,11 +32,18 @@ export async function getEffectiveKey(
   id: string,
 ): Promise<EffectiveKey> {
   const key = await getKey(store, caller, id);
-  const found = await store.policies.getMany(key.policyIds);
-  const policies = key.policyIds.flatMap((policyId) => found.filter((policy) => policy.id === policyId));
+  const policies = await policiesOf(store, key);
   const owner = key.ownerId === '' ? undefined : await store.owners.get(key.keyspaceId, key.ownerId);
-  const ownerSuspended = owner !== undefined && owner.suspendTimeMs !== null;
-  return { key, ownerSuspended, ...effectiveRules(key, policies) };
+  return { key, policies, owner, ...effectiveRules(key, policies) };
+}
+
+/** The policies that a key refers to, in its order. */
+export async function policiesOf(
+  store: Pick<Repositories, 'policies'>,
+  { policyIds }: KeyRecord,
+): Promise<readonly PolicyRecord[]> {
+  const found = await store.policies.getMany(policyIds);
+  return policyIds.flatMap((policyId) => found.filter((policy) => policy.id === policyId));
 }
 
 /** Finds the key of a whole token, if its secret is one of the key's. @throws Fault KEY_NOT_FOUND */

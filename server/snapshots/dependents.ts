@@ -34,7 +34,7 @@ export function createDependents(): Dependents {
 }
 
 /** The dependency that a change is about. */
-export function dependencyOf(change: Exclude<Change, { kind: 'imports' }>): Dependency {
+export function dependencyOf(change: Exclude<Change, { kind: 'imports' | 'limit' }>): Dependency {
   return change.kind === 'owner' ? ownerDependency(change.keyspaceId, change.id) : change.id;
 }
 

@@ -144,6 +144,8 @@ export function createSnapshotCache(options: {
     loadImports: (minRevision) => loadingImports.read(IMPORTS, mayAnswer(minRevision)),
 
     forget(change) {
+      // What was counted is no part of a key.
+      if (change.kind === 'limit') return;
       if (change.kind === 'imports') {
         absences.clear();
         forgetImports();

@@ -75,8 +75,8 @@ export function createKeyService(options: {
       fields.finish();
       if (view !== KeyView.KEY_VIEW_EFFECTIVE)
         return { key: toKey(await getKey(store, caller, id), nowMs()) };
-      const { key, ownerSuspended, ...effective } = await getEffectiveKey(store, caller, id);
-      return { key: toKey(key, nowMs()), effective: toEffectiveRules(effective, ownerSuspended) };
+      const { key, owner, ...effective } = await getEffectiveKey(store, caller, id);
+      return { key: toKey(key, nowMs()), effective: toEffectiveRules(effective, owner) };
     },
 
     async listKeys(message, { caller }) {

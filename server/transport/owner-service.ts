@@ -34,7 +34,7 @@ export function createOwnerService(options: {
 }): ServiceImplementation<OwnerServiceDefinition, CallerContext> {
   const { store, mutate, nowMs } = options;
   const answer = ({ owner, revision }: Mutated<{ readonly owner: OwnerRecord }>) => ({
-    owner: toOwner(owner),
+    owner: toOwner(owner, nowMs()),
     revision,
   });
 
@@ -56,8 +56,9 @@ export function createOwnerService(options: {
       const fields = readFields();
       const name = readName(fields, message);
       fields.finish();
-      const { owner, keys } = await getOwner(store, caller, name, nowMs());
-      return { owner: toOwner(owner), keys: toKeyCounts(keys) };
+      const now = nowMs();
+      const { owner, keys } = await getOwner(store, caller, name, now);
+      return { owner: toOwner(owner, now), keys: toKeyCounts(keys) };
     },
 
     async listOwners(message, { caller }) {
@@ -71,10 +72,11 @@ export function createOwnerService(options: {
       };
       fields.finish();
       const { owners, nextPageToken } = await listOwners(store, request);
-      return { owners: owners.map(toOwner), nextPageToken };
+      const now = nowMs();
+      return { owners: owners.map((owner) => toOwner(owner, now)), nextPageToken };
     },
 
-    async updateOwner({ owner = Owner.fromPartial({}), updateMask, requestId }, { caller }) {
+    async updateOwner({ owner = Owner.fromPartial({}), updateMask, requestId, wait = true }, { caller }) {
       const fields = readFields();
       const request = {
         caller,
@@ -83,9 +85,11 @@ export function createOwnerService(options: {
         id: readOwnerId(fields, 'owner.id', owner.id),
         etag: fields.text('owner.etag', owner.etag, { max: ETAG_MAX }),
         change: readOwnerChange(fields, owner, updateMask),
+        wait,
       };
       fields.finish();
-      return answer(await updateOwner(mutate, request));
+      const updated = await updateOwner(mutate, request);
+      return { ...answer(updated), ...toEffect(updated) };
     },
 
     async suspendOwner(message, { caller }) {

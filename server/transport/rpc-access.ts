@@ -2,6 +2,7 @@ import { needs, type Access } from '../callers/access.ts';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { LimitServiceDefinition } from '../../proto/gen/latchkey/v1/limit_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
@@ -61,6 +62,13 @@ const OWNERS: AccessOf<typeof OwnerServiceDefinition> = {
   deleteOwner: needs('keys:write'),
 };
 
+const LIMITS: AccessOf<typeof LimitServiceDefinition> = {
+  getLimitStatus: needs('keys:read'),
+  adjustCredits: needs('keys:write'),
+  setLimitOverride: needs('keys:write'),
+  clearLimitOverride: needs('keys:write'),
+};
+
 const REPLICAS: AccessOf<typeof ReplicaServiceDefinition> = { listReplicas: needs('config:read') };
 
 const HEALTH: AccessOf<typeof HealthDefinition> = { check: 'open', watch: 'open' };
@@ -72,6 +80,7 @@ export const RPC_ACCESS: ReadonlyMap<string, Access> = new Map([
   ...paths(KeyspaceServiceDefinition, KEYSPACES),
   ...paths(PolicyServiceDefinition, POLICIES),
   ...paths(OwnerServiceDefinition, OWNERS),
+  ...paths(LimitServiceDefinition, LIMITS),
   ...paths(ReplicaServiceDefinition, REPLICAS),
   ...paths(HealthDefinition, HEALTH),
   ['/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', 'open'],

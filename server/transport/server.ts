@@ -3,9 +3,11 @@ import { createServer, type CompatServiceDefinition, type ServiceImplementation 
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { LimitServiceDefinition } from '../../proto/gen/latchkey/v1/limit_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
+import type { Ledger } from '../budgets/ports.ts';
 import type { Authenticator } from '../callers/authenticator.ts';
 import type { Coherence } from '../coherence/coherence.ts';
 import type { ReplicaList } from '../coherence/replica-list.ts';
@@ -19,6 +21,7 @@ import type { Verifier } from '../verification/verifier.ts';
 import { createBatchWay } from './batch-way.ts';
 import { createKeyService } from './key-service.ts';
 import { createKeyspaceService } from './keyspace-service.ts';
+import { createLimitService } from './limit-service.ts';
 import { withMiddleware, type CallerContext } from './middleware.ts';
 import { createOwnerService } from './owner-service.ts';
 import { createPolicyService } from './policy-service.ts';
@@ -66,6 +69,7 @@ export function createTransport(options: {
   readonly authenticator: Authenticator;
   readonly uses: Pick<UseRecorder, 'note'>;
   readonly store: Repositories;
+  readonly ledger: Ledger;
   readonly mutate: Mutate;
   readonly coherence: Coherence;
   readonly replicas: ReplicaList;
@@ -76,8 +80,20 @@ export function createTransport(options: {
   readonly tls: TlsFiles | undefined;
   readonly reflection: boolean;
 }): Transport {
-  const { authenticator, clock, coherence, logger, limits, metrics, mutate, store, tls, uses, verifier } =
-    options;
+  const {
+    authenticator,
+    clock,
+    coherence,
+    ledger,
+    logger,
+    limits,
+    metrics,
+    mutate,
+    store,
+    tls,
+    uses,
+    verifier,
+  } = options;
   const access = RPC_ACCESS;
   const { maxMetadataBytes } = limits;
   const way = createVerifyWay({ verifier, coherence, metrics, uses });
@@ -120,6 +136,7 @@ export function createTransport(options: {
     add(PolicyServiceDefinition, createPolicyService({ store, mutate })),
     add(ReplicaServiceDefinition, createReplicaService({ replicas: options.replicas })),
     add(OwnerServiceDefinition, createOwnerService({ store, mutate, nowMs: clock.nowMs })),
+    add(LimitServiceDefinition, createLimitService({ store, ledger, mutate, nowMs: clock.nowMs })),
   ];
   add(HealthDefinition, HealthServiceImpl(health));
   if (options.reflection) addReflection(server, [...services, HealthDefinition.fullName]);

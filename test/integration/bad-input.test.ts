@@ -4,6 +4,7 @@ import type { Status } from '../../proto/gen/google/rpc/status.ts';
 import { BatchVerifyResponse } from '../../proto/gen/latchkey/v1/verify_service.ts';
 import { KEY_TABLES } from './support/bad-input/key-rows.ts';
 import { KEYSPACE_TABLES } from './support/bad-input/keyspace-rows.ts';
+import { LIMIT_TABLES } from './support/bad-input/limit-rows.ts';
 import { OWNER_TABLES } from './support/bad-input/owner-rows.ts';
 import { POLICY_TABLES } from './support/bad-input/policy-rows.ts';
 import { REPLICA_TABLES } from './support/bad-input/replica-rows.ts';
@@ -21,6 +22,7 @@ const TABLES = [
   ...KEY_TABLES,
   ...POLICY_TABLES,
   ...OWNER_TABLES,
+  ...LIMIT_TABLES,
   ...REPLICA_TABLES,
   ...KEYSPACE_TABLES,
 ];
@@ -41,8 +43,19 @@ beforeAll(async () => {
   });
   const ownerId = 'of the tests';
   await root.owners.createOwner({ owner: { keyspaceId, id: ownerId } });
+  const limitedOwnerId = 'with limits';
+  await root.owners.createOwner({
+    owner: {
+      keyspaceId,
+      id: limitedOwnerId,
+      limits: [
+        { name: 'calls', kind: { $case: 'rate', value: { limit: 1n, window: { seconds: 60n } } } },
+        { name: 'credits', kind: { $case: 'credits', value: { initial: 1n } } },
+      ],
+    },
+  });
   const { id: keyId, token } = await issue({ keyspaceId });
-  subjects = { keyId, token, keyspaceId, policyId: present(policy).id, ownerId };
+  subjects = { keyId, token, keyspaceId, policyId: present(policy).id, ownerId, limitedOwnerId };
 });
 
 /** What a status says. */
@@ -83,9 +96,9 @@ function byField(table: Table, refused: boolean): readonly [field: string, rows:
 }
 
 /** What a row must be answered with. */
-const refusalOf = ({ reason, refused }: Row): ReturnType<typeof read> => ({
+const refusalOf = ({ refused }: Row): ReturnType<typeof read> => ({
   code: INVALID_ARGUMENT,
-  reason,
+  reason: 'INVALID_FIELD',
   domain: 'latchkey',
   fields: refused.toSorted(),
 });

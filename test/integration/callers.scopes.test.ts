@@ -43,6 +43,10 @@ const NEEDS: Readonly<Record<string, string>> = {
   'OwnerService/SuspendOwner': 'keys:write keys:revoke',
   'OwnerService/ResumeOwner': 'keys:write',
   'OwnerService/DeleteOwner': 'keys:write',
+  'LimitService/GetLimitStatus': 'keys:read',
+  'LimitService/AdjustCredits': 'keys:write',
+  'LimitService/SetLimitOverride': 'keys:write',
+  'LimitService/ClearLimitOverride': 'keys:write',
   'ReplicaService/ListReplicas': 'config:read',
 };
 

@@ -34,6 +34,8 @@ let keyspaceId: string;
 let token: string;
 let keyId: string;
 let victimId: string;
+/** A key with limits. */
+let limitedId: string;
 /** The tokens that one key had, one after the other. */
 const rotatedTokens: string[] = [];
 /** A second root token, and its key. */
@@ -109,6 +111,9 @@ function tokensIn(text: string): readonly string[] {
 /** A request of every RPC that goes through, so far as it can. */
 function goodRequest(name: string): Fields {
   const mask = (...paths: string[]): Fields => ({ paths });
+  const subject = { subject: { case: 'keyId', value: limitedId } };
+  const credits = { subject, limit: 'credits', note: MARKER };
+  const calls = { subject, limit: 'calls', note: MARKER };
   const requests: Record<string, Fields> = {
     'VerifyService/Verify': { token },
     'VerifyService/BatchVerify': { requests: [{ token }] },
@@ -122,6 +127,7 @@ function goodRequest(name: string): Fields {
         'resource_access',
         'restrictions',
         'policy_ids',
+        'limits',
         'metadata',
         'tags',
       ),
@@ -148,13 +154,21 @@ function goodRequest(name: string): Fields {
     'PolicyService/ListPolicies': { keyspaceId },
     'PolicyService/UpdatePolicy': {
       policy: { id: policyId, displayName: `canary ${randomUUID()}` },
-      updateMask: mask('display_name', 'scopes', 'resource_access', 'restrictions', 'metadata', 'tags'),
+      updateMask: mask(
+        'display_name',
+        'scopes',
+        'resource_access',
+        'restrictions',
+        'limits',
+        'metadata',
+        'tags',
+      ),
     },
     'PolicyService/DeletePolicy': { id: policyId },
     'OwnerService/CreateOwner': { owner: { keyspaceId, id: `canary ${randomUUID()}` } },
     'OwnerService/UpdateOwner': {
       owner: { keyspaceId, id: MARKER, displayName: randomUUID() },
-      updateMask: mask('display_name', 'metadata'),
+      updateMask: mask('display_name', 'metadata', 'limits'),
     },
     'OwnerService/ListOwners': { keyspaceId },
     ...Object.fromEntries(
@@ -164,6 +178,10 @@ function goodRequest(name: string): Fields {
       ]),
     ),
     'OwnerService/DeleteOwner': { keyspaceId, id: MARKER },
+    'LimitService/GetLimitStatus': { subject: { subject: { case: 'keyId', value: victimId } } },
+    'LimitService/AdjustCredits': { ...credits, change: { case: 'add', value: 1n } },
+    'LimitService/SetLimitOverride': { ...calls, until: { case: 'ttl', value: { seconds: 60n, nanos: 0 } } },
+    'LimitService/ClearLimitOverride': calls,
   };
   return requests[name] ?? { id: victimId };
 }
@@ -215,6 +233,13 @@ beforeAll(async () => {
   const key = { keyspaceId, displayName: MARKER, policyIds: [policyId], metadata: { a: MARKER } };
   ({ id: keyId, token } = await issue({ key, requestId: randomUUID() }));
   ({ id: victimId } = await issue({ key: { keyspaceId } }));
+  const limits = [
+    { name: 'calls', kind: { case: 'rate', value: { limit: 5n, window: { seconds: 60n, nanos: 0 } } } },
+    { name: 'credits', kind: { case: 'credits', value: { initial: 5n } } },
+  ];
+  ({ id: limitedId } = await issue({ key: { keyspaceId, limits } }));
+  for (const name of ['GetLimitStatus', 'AdjustCredits', 'SetLimitOverride', 'ClearLimitOverride'])
+    expect((await call(`LimitService/${name}`, goodRequest(`LimitService/${name}`))).code).toBe(0);
   const rotated = await issue({ key: { keyspaceId, displayName: MARKER } });
   rotatedTokens.push(rotated.token);
   for (const way of ['CompleteRotation', 'CancelRotation', undefined]) {

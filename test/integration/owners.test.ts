@@ -60,6 +60,7 @@ describe('an owner', () => {
       displayName: 'Team 7',
       metadata: new Map([['crm', '4711']]),
       limits: [],
+      limitOverrides: [],
       // Only SuspendOwner does that.
       suspended: false,
       suspendTime: undefined,

@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { KeyView, type EffectiveRules } from '../../proto/gen/latchkey/v1/key_service.ts';
-import type { DeepPartial, Key } from '../../proto/gen/latchkey/v1/key.ts';
+import {
+  OnUnavailable,
+  RefillInterval,
+  type DeepPartial,
+  type Key,
+} from '../../proto/gen/latchkey/v1/key.ts';
 import type { Policy } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { failureOf } from '../support/failure-of.ts';
 import { createTestClock } from '../support/test-clock.ts';
@@ -24,8 +29,29 @@ const FULL = {
     iosBundleIds: ['com.example.shop'],
     apiTargets: [{ api: 'orders', verbs: ['GET'], paths: ['/orders/**'], groups: [] }],
   },
+  limits: [
+    {
+      name: 'per-minute',
+      kind: { $case: 'rate' as const, value: { limit: 100n, window: { seconds: 60n, nanos: 0 } } },
+      onDemand: false,
+      onUnavailable: OnUnavailable.ON_UNAVAILABLE_ALLOW,
+    },
+  ],
   metadata: new Map([['plan', 'gold']]),
   tags: ['eu', 'b2b'],
+};
+
+const CREDITS = {
+  name: 'pool',
+  kind: {
+    $case: 'credits' as const,
+    value: {
+      initial: 5n,
+      refill: { amount: 7n, interval: RefillInterval.REFILL_INTERVAL_MONTHLY, day: 31, maxBalance: 9n },
+    },
+  },
+  onDemand: true,
+  onUnavailable: OnUnavailable.ON_UNAVAILABLE_DENY,
 };
 
 let names = 0;
@@ -55,7 +81,6 @@ describe('a policy', () => {
       id: policy?.id,
       keyspaceId,
       displayName,
-      limits: [],
       createTime,
       updateTime: createTime,
       etag: policy?.etag,
@@ -101,11 +126,13 @@ describe('a policy', () => {
       },
     ],
     ['restrictions', {}, { restrictions: undefined }],
+    ['limits', { limits: [CREDITS] }, { limits: [CREDITS] }],
+    ['limits', {}, { limits: [] }],
     ['metadata', { metadata: new Map([['a', 'b']]) }, { metadata: new Map([['a', 'b']]) }],
     ['metadata', {}, { metadata: new Map() }],
     ['tags', { tags: ['x'] }, { tags: ['x'] }],
     ['tags', {}, { tags: [] }],
-  ])('is changed in its %s by %j, and in nothing else', async (path, change, changed) => {
+  ])('is changed in its %s by %o, and in nothing else', async (path, change, changed) => {
     const { root } = served();
     const before = await newPolicy(FULL);
     clock.advance(10);
@@ -143,7 +170,7 @@ describe('a policy', () => {
     clock.advance(10);
     const answer = await root.policies.updatePolicy({
       policy: { ...FULL, id: before.id, displayName: before.displayName },
-      updateMask: ['display_name', 'scopes', 'resource_access', 'restrictions', 'metadata', 'tags'],
+      updateMask: ['display_name', 'scopes', 'resource_access', 'restrictions', 'limits', 'metadata', 'tags'],
     });
     expect(answer).toMatchObject({ policy: before, revision });
     expect(await head()).toBe(revision);
@@ -371,8 +398,17 @@ describe('a key with policies', () => {
       ...FULL,
       resourceAccess: { access: { $case: 'listed', value: { ids: ['store-2'] } } },
     });
-    const two = await newPolicy({ ...FULL, scopes: ['x'], tags: [], metadata: new Map([['plan', 'iron']]) });
+    const [perMinute] = FULL.limits;
+    const two = await newPolicy({
+      ...FULL,
+      scopes: ['x'],
+      tags: [],
+      metadata: new Map([['plan', 'iron']]),
+      limits: [CREDITS, { ...CREDITS, name: 'per-minute' }],
+    });
     const ownerId = newName();
+    const ownerLimits = [{ ...CREDITS, name: 'shared' }];
+    await root.owners.createOwner({ owner: { keyspaceId, id: ownerId, limits: ownerLimits } });
     const { id } = await issue({
       ownerId,
       policyIds: [one.id, two.id],
@@ -388,6 +424,9 @@ describe('a key with policies', () => {
       scopes: ['orders:read', 'orders:write', 'x'],
       resourceAccess: { access: { $case: 'listed', value: { ids: ['store-2', 'store-1'] } } },
       restrictions: { ...FULL.restrictions, allowedIps: ['::1'] },
+      // Of one name that of the first policy.
+      limits: [perMinute, CREDITS],
+      ownerLimits,
       metadata: new Map([['plan', 'gold']]),
       tags: ['mine'],
       ownerSuspended: false,
@@ -399,6 +438,7 @@ describe('a key with policies', () => {
         { field: 'restrictions.android_apps', policyIds: both },
         { field: 'restrictions.ios_bundle_ids', policyIds: both },
         { field: 'restrictions.api_targets', policyIds: both },
+        { field: 'limits', policyIds: both },
         { field: 'metadata', policyIds: both },
         { field: 'tags', policyIds: [] },
       ],
@@ -425,6 +465,8 @@ describe('a key with policies', () => {
       scopes: [],
       resourceAccess: { access: { $case: 'all', value: {} } },
       restrictions: undefined,
+      limits: [],
+      ownerLimits,
       metadata: new Map(),
       tags: [],
       ownerSuspended: true,

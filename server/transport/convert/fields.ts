@@ -1,4 +1,4 @@
-import { invalidFields, unsupportedFields, type FieldViolation } from '../../../core/fault.ts';
+import { invalidFields, type FieldViolation } from '../../../core/fault.ts';
 import { isId } from '../../../core/ids.ts';
 import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
 import { parseToken, TOKEN_BODY_LENGTH, TOKEN_PREFIX_MAX } from '../../../core/token.ts';
@@ -36,8 +36,6 @@ export interface TextBounds {
 /** Reads the fields of one request and collects all that is wrong with them, to be told at once. */
 export interface Fields {
   refuse(field: string, description: string): void;
-  /** Refuses what the contract has and this version cannot honour; it must not be lost in silence. */
-  unsupported(field: string, what?: string): void;
   text(field: string, value: string, bounds: TextBounds): string;
   /** A list of texts without duplicates, each not empty. */
   texts(
@@ -58,15 +56,18 @@ export interface Fields {
   ttl(field: string, value: Duration | undefined): number | undefined;
   /** A span from nothing to `maxMs`, ms; absent: 0. */
   span(field: string, value: Duration | undefined, maxMs: number): number;
+  /** A span in whole milliseconds that must be given, ms. */
+  wholeSpan(field: string, value: Duration | undefined, minMs: number, maxMs: number): number;
+  /** How many: a whole number of less than 2^53. */
+  amount(field: string, value: bigint, min: number, max: number): number;
   /** 1 to 1000; 0 stands for 50. */
   pageSize(value: number): number;
-  /** @throws Fault INVALID_FIELD if anything was wrong, NOT_YET_SUPPORTED if nothing else was */
+  /** @throws Fault INVALID_FIELD if anything was wrong */
   finish(): void;
 }
 
 export function readFields(): Fields {
   const violations: FieldViolation[] = [];
-  let unsupportedCount = 0;
 
   function refuse(field: string, description: string): void {
     if (violations.length < VIOLATIONS_MAX) violations.push({ field, description });
@@ -80,10 +81,6 @@ export function readFields(): Fields {
 
   return {
     refuse,
-    unsupported(field, what = 'it') {
-      unsupportedCount += 1;
-      refuse(field, `${what} is not yet supported`);
-    },
     text,
 
     texts(field, values, { countMax, ...bounds }) {
@@ -154,16 +151,26 @@ export function readFields(): Fields {
       refuse(field, `must be from 0 to ${maxMs / SECOND_MS} s`);
       return 0;
     },
+    wholeSpan(field, value, minMs, maxMs) {
+      const { seconds, nanos } = value ?? { seconds: 0n, nanos: 0 };
+      const spanMs = Number(seconds) * SECOND_MS + nanos / 1e6;
+      const isDuration = nanos >= 0 && nanos < 1e9 && nanos % 1e6 === 0;
+      if (isDuration && spanMs >= minMs && spanMs <= maxMs) return spanMs;
+      refuse(field, `must be from ${minMs / SECOND_MS} to ${maxMs / SECOND_MS} s, in whole milliseconds`);
+      return minMs;
+    },
+    amount(field, value, min, max) {
+      if (value >= min && value <= max) return Number(value);
+      refuse(field, `must be from ${min} to ${max}`);
+      return min;
+    },
     pageSize(value) {
       if (value < 0) refuse('page_size', 'must not be negative');
       return value === 0 ? 50 : Math.min(value, 1000);
     },
 
     finish() {
-      if (violations.length === 0) return;
-      throw unsupportedCount === violations.length
-        ? unsupportedFields(violations)
-        : invalidFields(violations);
+      if (violations.length > 0) throw invalidFields(violations);
     },
   };
 }

@@ -4,6 +4,7 @@ import { tokenHint } from '../../../core/token.ts';
 import { KeyState, type Key } from '../../../proto/gen/latchkey/v1/key.ts';
 import { formatEtag } from '../../lifecycle/key-rules.ts';
 import type { Fields } from './fields.ts';
+import { toLimitOverrides } from './limit.ts';
 import { readMasked, type AttributeReaders } from './mask.ts';
 import { readRule, toRules } from './rules.ts';
 import { toTimestamp } from './times.ts';
@@ -31,7 +32,7 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
     state: STATES[keyState(key, nowMs)],
     ownerId: key.ownerId,
     policyIds: [...key.policyIds],
-    limits: [],
+    limitOverrides: toLimitOverrides(key.limitOverrides, nowMs),
     expireTime: toTimestamp(key.expireTimeMs),
     createTime: toTimestamp(key.createTimeMs),
     updateTime: toTimestamp(key.updateTimeMs),
@@ -54,8 +55,6 @@ export function toKey(key: KeyRecord, nowMs: number): Key {
 
 /** The attributes of a new key, but its expiry. */
 export function readAttributes(fields: Fields, key: Key): Omit<KeyAttributes, 'expireTimeMs'> {
-  // What the contract has and this version cannot honour must not be lost in silence.
-  if (key.limits.length > 0) fields.unsupported('key.limits');
   return {
     displayName: readAttribute.displayName(fields, key),
     ownerId: readAttribute.ownerId(fields, key),
@@ -63,6 +62,7 @@ export function readAttributes(fields: Fields, key: Key): Omit<KeyAttributes, 'e
     scopes: readAttribute.scopes(fields, key),
     resourceAccess: readAttribute.resourceAccess(fields, key),
     restrictions: readAttribute.restrictions(fields, key),
+    limits: readAttribute.limits(fields, key),
     metadata: readAttribute.metadata(fields, key),
     tags: readAttribute.tags(fields, key),
   };
@@ -76,6 +76,7 @@ const UPDATABLE = {
   scopes: 'scopes',
   resource_access: 'resourceAccess',
   restrictions: 'restrictions',
+  limits: 'limits',
   metadata: 'metadata',
   tags: 'tags',
   expire_time: 'expireTimeMs',
@@ -87,7 +88,7 @@ export function readChange(
   key: Key,
   mask: readonly string[] | undefined,
 ): Partial<KeyAttributes> {
-  return readMasked(fields, key, mask, { updatable: UPDATABLE, notYet: ['limits'], read: readAttribute });
+  return readMasked(fields, key, mask, { updatable: UPDATABLE, read: readAttribute });
 }
 
 /** How each attribute is read from a message. */
@@ -98,6 +99,7 @@ const readAttribute: AttributeReaders<Key, KeyAttributes> = {
   scopes: (fields, key) => readRule.scopes(fields, 'key', key),
   resourceAccess: (fields, key) => readRule.resourceAccess(fields, 'key', key),
   restrictions: (fields, key) => readRule.restrictions(fields, 'key', key),
+  limits: (fields, key) => readRule.limits(fields, 'key', key),
   metadata: (fields, key) => readRule.metadata(fields, 'key', key),
   tags: (fields, key) => readRule.tags(fields, 'key', key),
   expireTimeMs: (fields, key) => fields.time('key.expire_time', key.expireTime) ?? null,

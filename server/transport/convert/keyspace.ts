@@ -68,7 +68,7 @@ export function readKeyspaceChange(
   keyspace: Keyspace,
   mask: readonly string[] | undefined,
 ): Partial<KeyspaceAttributes> {
-  return readMasked(fields, keyspace, mask, { updatable: UPDATABLE, notYet: [], read: readAttribute });
+  return readMasked(fields, keyspace, mask, { updatable: UPDATABLE, read: readAttribute });
 }
 
 const readAttribute: AttributeReaders<Keyspace, KeyspaceAttributes> = {

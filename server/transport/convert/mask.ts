@@ -11,8 +11,6 @@ export type AttributeReaders<Message, Attributes> = {
 interface Updating<Message, Attributes> {
   /** The paths that an update mask may name, with the attribute that each stands for. */
   readonly updatable: Readonly<Record<string, keyof Attributes>>;
-  /** The paths that the contract has and this version cannot honour. */
-  readonly notYet: readonly string[];
   readonly read: AttributeReaders<Message, Attributes>;
 }
 
@@ -21,10 +19,10 @@ export function readMasked<Message, Attributes>(
   fields: Fields,
   message: Message,
   mask: readonly string[] | undefined,
-  { updatable, notYet, read }: Updating<Message, Attributes>,
+  { updatable, read }: Updating<Message, Attributes>,
 ): Partial<Attributes> {
   const change: Partial<Attributes> = {};
-  for (const path of readMask(fields, mask, Object.keys(updatable), notYet)) {
+  for (const path of readMask(fields, mask, Object.keys(updatable))) {
     const attribute = updatable[path];
     if (attribute !== undefined) change[attribute] = read[attribute](fields, message);
   }
@@ -36,7 +34,6 @@ function readMask(
   fields: Fields,
   mask: readonly string[] | undefined,
   known: readonly string[],
-  notYet: readonly string[],
 ): readonly string[] {
   if (mask === undefined || mask.length === 0) {
     fields.refuse('update_mask', `must name at least one of ${known.join(', ')}`);
@@ -47,9 +44,8 @@ function readMask(
     return [];
   }
   mask.forEach((path, index) => {
-    const field = `update_mask.paths[${index}]`;
-    if (notYet.includes(path)) fields.unsupported(field, path);
-    else if (!known.includes(path)) fields.refuse(field, `must be one of ${known.join(', ')}`);
+    if (!known.includes(path))
+      fields.refuse(`update_mask.paths[${index}]`, `must be one of ${known.join(', ')}`);
   });
   return known.filter((path) => mask.includes(path));
 }

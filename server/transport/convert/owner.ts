@@ -5,17 +5,19 @@ import type { KeysFate } from '../../lifecycle/owners.ts';
 import type { KeyCounts } from '../../lifecycle/ports.ts';
 import type { Fields } from './fields.ts';
 import { DISPLAY_NAME_MAX, OWNER_ID_MAX } from './key.ts';
+import { readLimits, toLimit, toLimitOverrides } from './limit.ts';
 import { readMasked, type AttributeReaders } from './mask.ts';
 import { readMetadata } from './rules.ts';
 import { toTimestamp } from './times.ts';
 
-export function toOwner(owner: OwnerRecord): Owner {
+export function toOwner(owner: OwnerRecord, nowMs: number): Owner {
   return {
     keyspaceId: owner.keyspaceId,
     id: owner.id,
     displayName: owner.displayName,
     metadata: new Map(Object.entries(owner.metadata)),
-    limits: [],
+    limits: owner.limits.map(toLimit),
+    limitOverrides: toLimitOverrides(owner.limitOverrides, nowMs),
     suspended: owner.suspendTimeMs !== null,
     suspendTime: toTimestamp(owner.suspendTimeMs),
     suspendReason: owner.suspendReason,
@@ -46,18 +48,18 @@ export function readOwnerId(fields: Fields, field: string, id: string): string {
 
 /** The attributes of a new owner. */
 export function readOwnerAttributes(fields: Fields, owner: Owner): OwnerAttributes {
-  // What the contract has and this version cannot honour must not be lost in silence.
-  if (owner.limits.length > 0) fields.unsupported('owner.limits');
   return {
     displayName: readAttribute.displayName(fields, owner),
     metadata: readAttribute.metadata(fields, owner),
+    limits: readAttribute.limits(fields, owner),
   };
 }
 
-const UPDATABLE = { display_name: 'displayName', metadata: 'metadata' } as const satisfies Record<
-  string,
-  keyof OwnerAttributes
->;
+const UPDATABLE = {
+  display_name: 'displayName',
+  metadata: 'metadata',
+  limits: 'limits',
+} as const satisfies Record<string, keyof OwnerAttributes>;
 
 /** The new values of the fields that an update mask names. */
 export function readOwnerChange(
@@ -65,7 +67,7 @@ export function readOwnerChange(
   owner: Owner,
   mask: readonly string[] | undefined,
 ): Partial<OwnerAttributes> {
-  return readMasked(fields, owner, mask, { updatable: UPDATABLE, notYet: ['limits'], read: readAttribute });
+  return readMasked(fields, owner, mask, { updatable: UPDATABLE, read: readAttribute });
 }
 
 /** What becomes of an owner's keys. */
@@ -87,4 +89,5 @@ const readAttribute: AttributeReaders<Owner, OwnerAttributes> = {
   displayName: (fields, owner) =>
     fields.text('owner.display_name', owner.displayName, { max: DISPLAY_NAME_MAX }),
   metadata: (fields, owner) => readMetadata(fields, 'owner.metadata', owner.metadata),
+  limits: (fields, owner) => readLimits(fields, 'owner.limits', owner.limits),
 };

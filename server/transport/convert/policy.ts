@@ -13,7 +13,6 @@ export function toPolicy(policy: PolicyRecord): Policy {
     id: policy.id,
     keyspaceId: policy.keyspaceId,
     displayName: policy.displayName,
-    limits: [],
     createTime: toTimestamp(policy.createTimeMs),
     updateTime: toTimestamp(policy.updateTimeMs),
     etag: formatEtag(policy.version),
@@ -22,13 +21,12 @@ export function toPolicy(policy: PolicyRecord): Policy {
 
 /** The attributes of a new policy. */
 export function readPolicyAttributes(fields: Fields, policy: Policy): PolicyAttributes {
-  // What the contract has and this version cannot honour must not be lost in silence.
-  if (policy.limits.length > 0) fields.unsupported('policy.limits');
   return {
     displayName: readAttribute.displayName(fields, policy),
     scopes: readAttribute.scopes(fields, policy),
     resourceAccess: readAttribute.resourceAccess(fields, policy),
     restrictions: readAttribute.restrictions(fields, policy),
+    limits: readAttribute.limits(fields, policy),
     metadata: readAttribute.metadata(fields, policy),
     tags: readAttribute.tags(fields, policy),
   };
@@ -39,6 +37,7 @@ const UPDATABLE = {
   scopes: 'scopes',
   resource_access: 'resourceAccess',
   restrictions: 'restrictions',
+  limits: 'limits',
   metadata: 'metadata',
   tags: 'tags',
 } as const satisfies Record<string, keyof PolicyAttributes>;
@@ -49,7 +48,7 @@ export function readPolicyChange(
   policy: Policy,
   mask: readonly string[] | undefined,
 ): Partial<PolicyAttributes> {
-  return readMasked(fields, policy, mask, { updatable: UPDATABLE, notYet: ['limits'], read: readAttribute });
+  return readMasked(fields, policy, mask, { updatable: UPDATABLE, read: readAttribute });
 }
 
 const readAttribute: AttributeReaders<Policy, PolicyAttributes> = {
@@ -58,6 +57,7 @@ const readAttribute: AttributeReaders<Policy, PolicyAttributes> = {
   scopes: (fields, policy) => readRule.scopes(fields, 'policy', policy),
   resourceAccess: (fields, policy) => readRule.resourceAccess(fields, 'policy', policy),
   restrictions: (fields, policy) => readRule.restrictions(fields, 'policy', policy),
+  limits: (fields, policy) => readRule.limits(fields, 'policy', policy),
   metadata: (fields, policy) => readRule.metadata(fields, 'policy', policy),
   tags: (fields, policy) => readRule.tags(fields, 'policy', policy),
 };

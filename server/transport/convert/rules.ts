@@ -5,6 +5,7 @@ import {
   certSha1Fault,
   normalizeCertSha1,
 } from '../../../core/patterns/mobile-app.ts';
+import type { OwnerRecord } from '../../../core/owner.ts';
 import { ipRangeFault } from '../../../core/patterns/ip.ts';
 import { PATH_PATTERN_LENGTH_MAX, pathPatternFault } from '../../../core/patterns/path.ts';
 import { referrerPatternFault } from '../../../core/patterns/referrer.ts';
@@ -18,11 +19,13 @@ import {
 } from '../../../core/rules.ts';
 import type {
   ApiTarget as ApiTargetMessage,
+  Limit as LimitMessage,
   ResourceAccess as ResourceAccessMessage,
   Restrictions as RestrictionsMessage,
 } from '../../../proto/gen/latchkey/v1/key.ts';
 import type { EffectiveRules as EffectiveRulesMessage } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import type { Fields } from './fields.ts';
+import { readLimits, toLimit } from './limit.ts';
 
 export const RESOURCE_ID_MAX = 256;
 export const TAG_MAX = 64;
@@ -38,6 +41,7 @@ export interface RulesMessage {
   readonly scopes: readonly string[];
   readonly resourceAccess: ResourceAccessMessage | undefined;
   readonly restrictions: RestrictionsMessage | undefined;
+  readonly limits: readonly LimitMessage[];
   readonly metadata: ReadonlyMap<string, string>;
   readonly tags: readonly string[];
 }
@@ -70,6 +74,7 @@ export const readRule: {
     restrictions === undefined
       ? NO_RESTRICTIONS
       : readRestrictions(fields, `${of}.restrictions`, restrictions),
+  limits: (fields, of, { limits }) => readLimits(fields, `${of}.limits`, limits),
   metadata: (fields, of, { metadata }) => readMetadata(fields, `${of}.metadata`, metadata),
   tags: (fields, of, { tags }) => fields.texts(`${of}.tags`, tags, { countMax: 32, max: TAG_MAX }),
 };
@@ -195,6 +200,7 @@ export function toRules(rules: Rules): {
   scopes: string[];
   resourceAccess: ResourceAccessMessage | undefined;
   restrictions: RestrictionsMessage | undefined;
+  limits: LimitMessage[];
   metadata: Map<string, string>;
   tags: string[];
 } {
@@ -202,6 +208,7 @@ export function toRules(rules: Rules): {
     scopes: [...rules.scopes],
     resourceAccess: toResourceAccess(rules.resourceAccess),
     restrictions: toRestrictions(rules.restrictions),
+    limits: rules.limits.map(toLimit),
     metadata: new Map(Object.entries(rules.metadata)),
     tags: [...rules.tags],
   };
@@ -210,11 +217,12 @@ export function toRules(rules: Rules): {
 /** The rules in effect. Access to all is said here even where nobody set it. */
 export function toEffectiveRules(
   { rules, sources }: Effective,
-  ownerSuspended: boolean,
+  owner: OwnerRecord | undefined,
 ): EffectiveRulesMessage {
   return {
     ...toRules({ ...rules, resourceAccess: rules.resourceAccess ?? { type: 'ALL' } }),
-    ownerSuspended,
+    ownerSuspended: owner !== undefined && owner.suspendTimeMs !== null,
+    ownerLimits: (owner?.limits ?? []).map(toLimit),
     sources: sources.map(({ field, policyIds }: Source) => ({ field, policyIds: [...policyIds] })),
   };
 }

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { effectiveRules, type RuleField } from '../../../core/effective-rules.ts';
+import type { Limit } from '../../../core/limit.ts';
 import type { PolicyRecord } from '../../../core/policy.ts';
 import { NO_RESTRICTIONS, type AndroidApp, type ApiTarget, type Rules } from '../../../core/rules.ts';
 import { NO_RULES, policyOf } from '../support/policy-of.ts';
@@ -16,6 +17,7 @@ const FIELDS: Readonly<Record<RuleField, (rules: Rules) => unknown>> = {
   'restrictions.android_apps': (rules) => listOf(rules, 'androidApps'),
   'restrictions.ios_bundle_ids': (rules) => listOf(rules, 'iosBundleIds'),
   'restrictions.api_targets': (rules) => listOf(rules, 'apiTargets'),
+  limits: ({ limits }) => (limits.length === 0 ? undefined : limits),
   metadata: ({ metadata }) => (Object.entries(metadata).length === 0 ? undefined : metadata),
   tags: ({ tags }) => (tags.length === 0 ? undefined : tags),
 };
@@ -54,6 +56,13 @@ function slowly(
     }
     return { value: entries, policyIds };
   }
+  if (field === 'limits') {
+    const united: Limit[] = [];
+    for (const limit of setting.flatMap(({ limits }) => limits)) {
+      if (united.every(({ name }) => name !== limit.name)) united.push(limit);
+    }
+    return { value: united, policyIds };
+  }
   if (field === 'resource_access') {
     const accesses = setting.map(({ resourceAccess }) => resourceAccess);
     if (accesses.some((access) => access?.type === 'ALL')) return { value: { type: 'ALL' }, policyIds };
@@ -77,6 +86,18 @@ const targets: fc.Arbitrary<ApiTarget[]> = fc.uniqueArray(
   }),
   { maxLength: 3, selector: (target) => JSON.stringify(target) },
 );
+const limits: fc.Arbitrary<Limit[]> = fc.uniqueArray(
+  fc.record({
+    name: fc.constantFrom('per-minute', 'calls', 'constructor'),
+    rule: fc.oneof(
+      fc.integer({ min: 1, max: 3 }).map((limit) => ({ kind: 'RATE' as const, limit, windowMs: 1000 })),
+      fc.integer({ min: 0, max: 3 }).map((initial) => ({ kind: 'CREDITS' as const, initial, refill: null })),
+    ),
+    onDemand: fc.boolean(),
+    onUnavailable: fc.constantFrom('DENY', 'ALLOW'),
+  }),
+  { maxLength: 3, selector: ({ name }) => name },
+);
 const rules: fc.Arbitrary<Rules> = fc.record({
   scopes: texts,
   resourceAccess: fc.oneof(
@@ -91,12 +112,13 @@ const rules: fc.Arbitrary<Rules> = fc.record({
     iosBundleIds: texts,
     apiTargets: targets,
   }),
+  limits,
   metadata: fc.dictionary(fc.constantFrom('m', 'n', 'o'), fc.constantFrom('1', '2', ''), { maxKeys: 2 }),
   tags: texts,
 });
 /** A key says little more often than much: else its policies would have no say. */
 const keyRules = fc
-  .tuple(rules, fc.array(fc.constantFrom(...LISTS, 'scopes', 'resourceAccess', 'metadata', 'tags')))
+  .tuple(rules, fc.array(fc.constantFrom(...LISTS, 'scopes', 'resourceAccess', 'limits', 'metadata', 'tags')))
   .map(([all, silent]): Rules => {
     const restrictions = Object.fromEntries(
       LISTS.filter((list) => silent.includes(list)).map((l) => [l, []]),
@@ -195,6 +217,39 @@ describe('by example', () => {
     expect(
       rulesOf({}, { metadata: { plan: 'gold' } }, { metadata: { plan: 'free', a: 'b' } }).metadata,
     ).toEqual({ plan: 'gold', a: 'b' });
+  });
+
+  test('of limits of one name the first policy in the order of the key is taken, whole', () => {
+    const rate = (name: string, limit: number): Limit => ({
+      name,
+      rule: { kind: 'RATE', limit, windowMs: 1000 },
+      onDemand: false,
+      onUnavailable: 'DENY',
+    });
+    const credits: Limit = {
+      name: 'calls',
+      rule: { kind: 'CREDITS', initial: 7, refill: null },
+      onDemand: true,
+      onUnavailable: 'ALLOW',
+    };
+    const first = { limits: [rate('per-minute', 1), credits] };
+    const second = { limits: [rate('calls', 9), rate('per-second', 2), rate('per-minute', 3)] };
+    expect(rulesOf({}, first, second).limits).toEqual([
+      rate('per-minute', 1),
+      credits,
+      rate('per-second', 2),
+    ]);
+    expect(rulesOf({}, second, first).limits).toEqual(second.limits);
+  });
+
+  test('a limit of the key puts all limits of its policies aside, those of other names too', () => {
+    const [own, other] = ['own', 'other'].map((name): Limit => ({
+      name,
+      rule: { kind: 'RATE', limit: 1, windowMs: 1000 },
+      onDemand: false,
+      onUnavailable: 'DENY',
+    })) as [Limit, Limit];
+    expect(rulesOf({ limits: [own] }, { limits: [other] }).limits).toEqual([own]);
   });
 
   test('apps that share a package or a certificate are two apps', () => {

@@ -1,12 +1,6 @@
 import { status as grpcStatus } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
-import {
-  Fault,
-  FAULT_CODES,
-  invalidFields,
-  unsupportedFields,
-  type FaultReason,
-} from '../../../core/fault.ts';
+import { Fault, FAULT_CODES, invalidFields, type FaultReason } from '../../../core/fault.ts';
 
 const REASONS = Object.keys(FAULT_CODES) as FaultReason[];
 
@@ -62,12 +56,5 @@ describe('fields out of bounds', () => {
     expect(fault.code).toBe('INVALID_ARGUMENT');
     expect(fault.violations).toEqual(violations);
     expect(fault.message).toBe('key.scopes[3]: must not be empty; ttl: must be from 1 second to 100 years');
-  });
-
-  test('that are not yet supported have a reason of their own', () => {
-    const fault = unsupportedFields(violations.slice(0, 1));
-    expect(fault.reason).toBe('NOT_YET_SUPPORTED');
-    expect(fault.code).toBe('INVALID_ARGUMENT');
-    expect(fault.violations).toEqual(violations.slice(0, 1));
   });
 });

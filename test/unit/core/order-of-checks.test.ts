@@ -16,7 +16,7 @@ import {
 import type { KeyRecord, KeySwitch } from '../../../core/key.ts';
 import { parseScopeQuery, type ScopeQuery } from '../../../core/patterns/scope-query.ts';
 import { NO_RESTRICTIONS, type Api, type ResourceAccess } from '../../../core/rules.ts';
-import { compileSnapshot } from '../../../core/snapshot.ts';
+import { compileSnapshot, NO_CONTEXT } from '../../../core/snapshot.ts';
 import { VERDICTS, type Verdict } from '../../../core/verdict.ts';
 import { Verdict as VerdictCode } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { issueKey, secretOf } from '../support/issue-key.ts';
@@ -72,7 +72,7 @@ function judge(world: World): ReturnType<typeof runChecks> {
     secrets: [secretOf(token, world.secretExpireTimeMs)],
   };
   const snapshot = compileSnapshot(stored, {
-    policies: [],
+    ...NO_CONTEXT,
     ownerSuspended: world.ownerSuspended,
     apis: APIS,
   });

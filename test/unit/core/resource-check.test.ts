@@ -3,7 +3,7 @@ import { NO_REQUEST } from '../../../core/checks/check.ts';
 import { checkResource } from '../../../core/checks/resource.ts';
 import type { Operation } from '../../../core/patterns/operation.ts';
 import type { Api, ResourceAccess } from '../../../core/rules.ts';
-import { compileSnapshot } from '../../../core/snapshot.ts';
+import { compileSnapshot, NO_CONTEXT } from '../../../core/snapshot.ts';
 import { issueKey } from '../support/issue-key.ts';
 import { policyOf } from '../support/policy-of.ts';
 
@@ -32,8 +32,8 @@ function passes(
   { apis = APIS, policyAccess = null as ResourceAccess | null } = {},
 ): boolean {
   const snapshot = compileSnapshot(issueKey({ resourceAccess: access }).key, {
+    ...NO_CONTEXT,
     policies: [policyOf({ resourceAccess: policyAccess })],
-    ownerSuspended: false,
     apis,
   });
   const [secret] = snapshot.secrets;

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { compileSnapshot, snapshotBytes } from '../../../core/snapshot.ts';
+import { ROOT_KEYSPACE_ID } from '../../../core/key.ts';
+import type { Limit } from '../../../core/limit.ts';
+import { compileSnapshot, NO_CONTEXT, snapshotBytes } from '../../../core/snapshot.ts';
 import { digestToken, newToken } from '../../../core/token.ts';
 import { issueKey, secretOf } from '../support/issue-key.ts';
+import { policyOf } from '../support/policy-of.ts';
 
 describe('a snapshot', () => {
   test('holds the key, its state and its secrets ready to be compared', () => {
@@ -59,6 +62,67 @@ describe('a snapshot', () => {
   });
 });
 
+const rate = (name: string, limit = 10): Limit => ({
+  name,
+  rule: { kind: 'RATE', limit, windowMs: 1000 },
+  onDemand: false,
+  onUnavailable: 'DENY',
+});
+const credits = (name: string): Limit => ({
+  name,
+  rule: { kind: 'CREDITS', initial: 10, refill: null },
+  onDemand: true,
+  onUnavailable: 'ALLOW',
+});
+
+describe('the limits of a key', () => {
+  const override = { limit: 'calls', value: 3, endTimeMs: 1 };
+
+  test('are its own, then its owner’s, each found by whom it counts for', () => {
+    const { key } = issueKey({ ownerId: 'Team 7', limits: [credits('calls'), rate('a')] });
+    const context = { ...NO_CONTEXT, ownerLimits: [rate('calls'), credits('b')] };
+    expect(compileSnapshot(key, context).limits).toEqual([
+      { ...credits('calls'), scope: 'KEY', ledgerId: `${key.id} calls`, override: null },
+      { ...rate('a'), scope: 'KEY', ledgerId: `${key.id} a 1000`, override: null },
+      {
+        ...rate('calls'),
+        scope: 'OWNER',
+        ledgerId: `${key.keyspaceId} Team 7 calls 1000`,
+        override: null,
+      },
+      { ...credits('b'), scope: 'OWNER', ledgerId: `${key.keyspaceId} Team 7 b`, override: null },
+    ]);
+  });
+
+  test('are those of its policies if it has none, counted for it alone', () => {
+    const { key } = issueKey();
+    const policies = [policyOf({ limits: [rate('calls', 1)] }), policyOf({ limits: [rate('calls', 2)] })];
+    expect(compileSnapshot(key, { ...NO_CONTEXT, policies }).limits).toEqual([
+      { ...rate('calls', 1), scope: 'KEY', ledgerId: `${key.id} calls 1000`, override: null },
+    ]);
+  });
+
+  test('are overridden by name where they are rates, the key’s by the key and the owner’s by the owner', () => {
+    const { key } = issueKey({ ownerId: 'o', limits: [rate('calls')], limitOverrides: [override] });
+    const ownerLimits = [rate('calls')];
+    const overrideOf = (change: Partial<typeof NO_CONTEXT>, of = key) =>
+      compileSnapshot(of, { ...NO_CONTEXT, ownerLimits, ...change }).limits.map((limit) => limit.override);
+    expect(overrideOf({})).toEqual([override, null]);
+    const other = { ...override, value: 4 };
+    expect(overrideOf({ ownerLimitOverrides: [other] })).toEqual([override, other]);
+    expect(overrideOf({}, { ...key, limits: [credits('calls')] })).toEqual([null, null]);
+    expect(overrideOf({}, { ...key, limits: [rate('others')] })).toEqual([null, null]);
+  });
+
+  test('are one list for all keys without, and none for root keys', () => {
+    const { limits } = compileSnapshot(issueKey().key);
+    expect(limits).toEqual([]);
+    expect(compileSnapshot(issueKey({ ownerId: 'o' }).key).limits).toBe(limits);
+    const rootKey = issueKey({ keyspaceId: ROOT_KEYSPACE_ID, limits: [rate('calls')] }).key;
+    expect(compileSnapshot(rootKey, { ...NO_CONTEXT, ownerLimits: [rate('b')] }).limits).toBe(limits);
+  });
+});
+
 describe('the estimated size', () => {
   const bytesOf = (change: Parameters<typeof issueKey>[0]): number =>
     snapshotBytes(compileSnapshot(issueKey(change).key));
@@ -72,6 +136,7 @@ describe('the estimated size', () => {
     ['ownerId', { ownerId: 'x'.repeat(100) }],
     ['scopes', { scopes: ['x'.repeat(100)] }],
     ['tags', { tags: ['x'.repeat(100)] }],
+    ['limits', { limits: [rate('x'.repeat(64))] }],
     ['names of metadata', { metadata: { ['x'.repeat(100)]: '' } }],
     ['values of metadata', { metadata: { x: 'x'.repeat(99) } }],
     ['resources', { resourceAccess: { type: 'LISTED', ids: ['x'.repeat(100)] } }],

@@ -385,7 +385,11 @@ describe('owners', () => {
     const created = { ...OWNER, displayName: 'Acme', metadata: { crm: '17' } };
     expect(await owners.create(created, { requestId: REQUEST_ID })).toMatchObject(changed);
     expect(await owners.get(OWNER)).toMatchObject({ id: 'acme', keys: COUNTED });
-    expect(await owners.update(OWNER, { displayName: 'A' }, CHANGE)).toMatchObject(changed);
+    const change = { displayName: 'A', limits: [{ name: 'rpm', rate: { limit: 9, windowMs: 60_000 } }] };
+    expect(await owners.update(OWNER, change, { ...CHANGE, wait: false })).toMatchObject({
+      ...changed,
+      effectiveTime: TIME,
+    });
     expect(
       await owners.suspend(OWNER, { ...CHANGE, reason: 'unpaid', note: 'third reminder' }),
     ).toMatchObject({ ...changed, keys: COUNTED, effectiveTime: TIME });
@@ -408,9 +412,10 @@ describe('owners', () => {
       [
         'updateOwner',
         {
-          owner: { ...OWNER, displayName: 'A', etag: '7' },
-          updateMask: ['display_name'],
+          owner: { ...OWNER, displayName: 'A', limits: [{ name: 'rpm' }], etag: '7' },
+          updateMask: ['display_name', 'limits'],
           requestId: REQUEST_ID,
+          wait: false,
         },
       ],
       ['suspendOwner', { ...TARGET, reason: 'unpaid', note: 'third reminder', validateOnly: false }],
@@ -440,8 +445,11 @@ describe('owners', () => {
   it('refuses an answer that does not say when a change took effect', async () => {
     fake = await startFakeLatchkey({
       suspendOwner: () => Promise.resolve({ owner: ownerMessage(), keys: COUNTS }),
+      updateOwner: () => Promise.resolve({ owner: ownerMessage() }),
     });
-    await expect(fake.client.owners.suspend(OWNER)).rejects.toMatchObject({ reason: 'UNEXPECTED_RESPONSE' });
+    const refused = { reason: 'UNEXPECTED_RESPONSE' };
+    await expect(fake.client.owners.suspend(OWNER)).rejects.toMatchObject(refused);
+    await expect(fake.client.owners.update(OWNER, { limits: [] })).rejects.toMatchObject(refused);
   });
 
   it('lists them in pages, or whole', async () => {

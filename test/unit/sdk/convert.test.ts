@@ -11,6 +11,7 @@ import {
 import type { Policy } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import {
   ClientRefusal as ClientRefusalCode,
+  LimitScope,
   Verdict as VerdictCode,
   VerifyRequest as VerifyRequestMessage,
   VerifyResponse,
@@ -70,6 +71,7 @@ describe('a request to verify', () => {
       scopes: ['a', 'b'],
       scopeQuery: 'c OR d',
       client: { ip: '::1', referrer: undefined },
+      charges: { requests: 0, tokens: 250 },
       checkOnly: true,
       minRevision: '0.1',
       tags: ['x'],
@@ -83,15 +85,28 @@ describe('a request to verify', () => {
         scopes: ['a', 'b'],
         scopeQuery: 'c OR d',
         client: { ip: '::1' },
+        charges: [
+          { limit: 'requests', cost: 0n },
+          { limit: 'tokens', cost: 250n },
+        ],
         checkOnly: true,
         minRevision: '0.1',
         tags: ['x'],
       }),
     );
-    expect(toVerifyRequest({ token: 't', keyspaceId: undefined, scopes: undefined })).toEqual(
-      VerifyRequestMessage.fromPartial({ token: 't' }),
-    );
+    expect(
+      toVerifyRequest({ token: 't', keyspaceId: undefined, scopes: undefined, charges: undefined }),
+    ).toEqual(VerifyRequestMessage.fromPartial({ token: 't' }));
   });
+
+  it.each([-1, 0.5, Number.NaN, Infinity, 2 ** 53, undefined, '7'])(
+    'with the cost %s is refused, naming the limit',
+    (cost) => {
+      const charges = { requests: 1, tokens: cost } as Record<string, number>;
+      expect(() => toVerifyRequest({ token: 't', charges })).toThrow(INVALID);
+      expect(() => toVerifyRequest({ token: 't', charges })).toThrow(/^charges\.tokens: must be a whole/);
+    },
+  );
 });
 
 describe('the result of a verification', () => {
@@ -118,6 +133,7 @@ describe('the result of a verification', () => {
       limits: [],
       revision: '0.9',
       ...(verdict === 'VALID' ? {} : { missingScopes: [] }),
+      ...(verdict === 'RATE_LIMITED' ? { retryAfterMs: null } : {}),
     });
   });
 
@@ -125,7 +141,22 @@ describe('the result of a verification', () => {
     const response = VerifyResponse.fromPartial({
       verdict: VerdictCode.VERDICT_RATE_LIMITED,
       missingScopes: ['a'],
-      limits: [{ name: 'rpm', limit: 10n, remaining: 0n, resetTime: TIME }],
+      limits: [
+        {
+          name: 'rpm',
+          limit: 10n,
+          resetTime: TIME,
+          scope: LimitScope.LIMIT_SCOPE_KEY,
+          refused: true,
+          window: { seconds: 60n, nanos: 500_000_000 },
+        },
+        {
+          name: 'credits',
+          limit: 5n,
+          remaining: 1_000_000_000_000_000n,
+          scope: LimitScope.LIMIT_SCOPE_OWNER,
+        },
+      ],
       retryAfter: { seconds: 1n, nanos: 500_000_000 },
     });
     expect(toVerifyResult(response)).toEqual({
@@ -133,9 +164,33 @@ describe('the result of a verification', () => {
       verdict: 'RATE_LIMITED',
       missingScopes: ['a'],
       retryAfterMs: 1500,
-      limits: [{ name: 'rpm', limit: 10, remaining: 0, resetTime: TIME }],
+      limits: [
+        {
+          name: 'rpm',
+          limit: 10,
+          remaining: 0,
+          resetTime: TIME,
+          scope: 'KEY',
+          refused: true,
+          windowMs: 60_500,
+        },
+        {
+          name: 'credits',
+          limit: 5,
+          remaining: 1e15,
+          resetTime: null,
+          scope: 'OWNER',
+          refused: false,
+          windowMs: null,
+        },
+      ],
       revision: '',
     });
+  });
+
+  it('says when to come back only where it is RATE_LIMITED', () => {
+    const response = { verdict: VerdictCode.VERDICT_CREDITS_EXHAUSTED, retryAfter: { seconds: 1n } };
+    expect(toVerifyResult(VerifyResponse.fromPartial(response))).not.toHaveProperty('retryAfterMs');
   });
 
   it.each(CLIENT_REFUSALS)('tells that the client is not allowed because of %s', (clientRefusal) => {
@@ -161,6 +216,7 @@ describe('the result of a verification', () => {
     ['valid and a refusal', { valid: true, verdict: VerdictCode.VERDICT_REVOKED, key: {} }],
     ['a refusal called VALID', { valid: false, verdict: VerdictCode.VERDICT_VALID, key: {} }],
     ['VALID without a key', { valid: true, verdict: VerdictCode.VERDICT_VALID }],
+    ['a limit of nobody', { verdict: VerdictCode.VERDICT_RATE_LIMITED, limits: [{ name: 'rpm' }] }],
   ])('is an error, never VALID, for %s', (_case, response) => {
     expect(() => toVerifyResult(VerifyResponse.fromPartial(response))).toThrow(UNEXPECTED);
   });
@@ -176,6 +232,8 @@ describe('a key', () => {
       metadata: new Map([['plan', 'pro']]),
       tags: ['x'],
       policyIds: ['pol_1'],
+      limits: [{ name: 'rpm', kind: { $case: 'rate', value: { limit: 10n, window: { seconds: 60n } } } }],
+      limitOverrides: [{ limit: 'rpm', value: 0n, endTime: TIME }],
       expireTime: TIME,
       revokeTime: TIME,
       revokeReason: 'leaked',
@@ -193,6 +251,8 @@ describe('a key', () => {
       scopes: ['a'],
       resourceAccess: { ids: ['s1'] },
       restrictions: {},
+      limits: [{ name: 'rpm', rate: { limit: 10, windowMs: 60_000 } }],
+      limitOverrides: [{ limit: 'rpm', value: 0, endTime: TIME }],
       metadata: { plan: 'pro' },
       tags: ['x'],
       policyIds: ['pol_1'],
@@ -222,6 +282,7 @@ describe('a key', () => {
     ['has no state', keyMessage({ state: KeyState.KEY_STATE_UNSPECIFIED })],
     ['has a resource access that is not known', keyMessage({ resourceAccess: {} })],
     ['has no time', { ...keyMessage(), createTime: undefined }],
+    ['has an override without an end', keyMessage({ limitOverrides: [{ limit: 'rpm' }] })],
   ])('that %s is an error', (_case, message) => {
     expect(() => fromKey(message)).toThrow(UNEXPECTED);
   });
@@ -380,6 +441,10 @@ const RULES = {
       { api: 'prices' },
     ],
   },
+  limits: [
+    { name: 'requests', rate: { limit: 100, windowMs: 60_000 } },
+    { name: 'exports', credits: { initial: 5 }, onDemand: true, onUnavailable: 'ALLOW' },
+  ],
   metadata: { plan: 'gold' },
   tags: ['x'],
 } as const;
@@ -398,6 +463,7 @@ describe('rules', () => {
       scopes: [],
       resourceAccess: null,
       restrictions: {},
+      limits: [],
       metadata: {},
       tags: [],
     });
@@ -405,13 +471,14 @@ describe('rules', () => {
   });
 
   it('are cleared by null and what is empty', () => {
-    const change = { resourceAccess: null, restrictions: {}, scopes: [] };
+    const change = { resourceAccess: null, restrictions: {}, scopes: [], limits: [] };
     expect(toChangedKey('key_1', change, undefined)).toMatchObject({
       resourceAccess: undefined,
       restrictions: { allowedIps: [], apiTargets: [] },
       scopes: [],
+      limits: [],
     });
-    expect(fieldMask(change, POLICY_PATHS)).toEqual(['resource_access', 'restrictions', 'scopes']);
+    expect(fieldMask(change, POLICY_PATHS)).toEqual(['resource_access', 'restrictions', 'scopes', 'limits']);
   });
 
   it.each([
@@ -429,11 +496,17 @@ describe('rules', () => {
       resourceAccess: { access: { $case: 'all', value: {} } },
       ownerSuspended: true,
       sources: [{ field: 'scopes', policyIds: ['pol_1'] }],
+      limits: [{ name: 'exports', kind: { $case: 'credits', value: { initial: 5n } } }],
+      ownerLimits: [
+        { name: 'rpm', kind: { $case: 'rate', value: { limit: 10n, window: { seconds: 60n } } } },
+      ],
     });
     expect(fromEffectiveRules(message)).toEqual({
       scopes: ['a'],
       resourceAccess: 'ALL',
       restrictions: {},
+      limits: [{ name: 'exports', credits: { initial: 5 } }],
+      ownerLimits: [{ name: 'rpm', rate: { limit: 10, windowMs: 60_000 } }],
       metadata: {},
       tags: [],
       ownerSuspended: true,
@@ -449,10 +522,11 @@ describe('rules', () => {
   });
 });
 
-const rulesOf = ({ scopes, resourceAccess, restrictions, metadata, tags }: Key | Policy) => ({
+const rulesOf = ({ scopes, resourceAccess, restrictions, limits, metadata, tags }: Key | Policy) => ({
   scopes,
   resourceAccess,
   restrictions,
+  limits,
   metadata,
   tags,
 });
@@ -488,12 +562,16 @@ describe('an owner', () => {
       suspended: true,
       suspendTime: TIME,
       suspendReason: 'unpaid',
+      limits: [{ name: 'exports', kind: { $case: 'credits', value: { initial: 5n } } }],
+      limitOverrides: [{ limit: 'rpm', value: 0n, endTime: TIME }],
     });
     expect(fromOwner(message)).toEqual({
       keyspaceId: 'ks_0000000000000000',
       id: 'acme',
       displayName: 'Acme',
       metadata: { crm: '17' },
+      limits: [{ name: 'exports', credits: { initial: 5 } }],
+      limitOverrides: [{ limit: 'rpm', value: 0, endTime: TIME }],
       suspendTime: TIME,
       suspendReason: 'unpaid',
       createTime: message.createTime,

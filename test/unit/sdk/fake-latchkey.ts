@@ -25,6 +25,10 @@ import {
   type KeyspaceServiceImplementation,
 } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
 import {
+  LimitServiceDefinition,
+  type LimitServiceImplementation,
+} from '../../../proto/gen/latchkey/v1/limit_service.ts';
+import {
   Owner,
   OwnerServiceDefinition,
   type OwnerServiceImplementation,
@@ -49,6 +53,7 @@ export type Answers = Partial<
     KeyspaceServiceImplementation &
     PolicyServiceImplementation &
     OwnerServiceImplementation &
+    LimitServiceImplementation &
     HealthServiceImplementation
 >;
 
@@ -84,6 +89,7 @@ export async function startFakeLatchkey(
   server.add(KeyspaceServiceDefinition, missing as ServiceImplementation<KeyspaceServiceDefinition>);
   server.add(PolicyServiceDefinition, missing as ServiceImplementation<PolicyServiceDefinition>);
   server.add(OwnerServiceDefinition, missing as ServiceImplementation<OwnerServiceDefinition>);
+  server.add(LimitServiceDefinition, missing as ServiceImplementation<LimitServiceDefinition>);
   server.add(HealthDefinition, missing as ServiceImplementation<HealthDefinition>);
   const port = await server.listen(`127.0.0.1:${wantedPort}`, credentials);
   // A certificate is for a name; in plaintext the address will do.

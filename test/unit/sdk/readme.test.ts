@@ -29,9 +29,9 @@ describe('the README of the SDK', () => {
 
   it('names every method', () => {
     const latchkey = createLatchkey({ address: 'localhost:50051', token: 'token', tls: false });
-    const { keys, keyspaces, policies, owners, replicas } = latchkey;
+    const { keys, keyspaces, policies, owners, limits, replicas } = latchkey;
     latchkey.close();
-    for (const group of [keys, keyspaces, policies, owners, replicas]) {
+    for (const group of [keys, keyspaces, policies, owners, limits, replicas]) {
       for (const method of Object.keys(group)) expect(README, method).toMatch(new RegExp(`\\b${method}\\b`));
     }
   });

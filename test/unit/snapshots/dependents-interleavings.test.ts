@@ -103,6 +103,8 @@ function liveKey(state: State, ref: Ref, catalogue: number): LiveKey | undefined
     key: { ...key, version, policyIds: [policy.id] },
     policies: [policy],
     ownerSuspended: state.owner % 2 === 1,
+    ownerLimits: [],
+    ownerLimitOverrides: [],
     apis: catalogueOf(catalogue),
   };
 }

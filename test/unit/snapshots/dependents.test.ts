@@ -112,6 +112,8 @@ const REACHES: readonly (readonly [string, Change, readonly Name[]])[] = [
   ],
   ['another keyspace', { kind: 'keyspace', id: OTHER_KEYSPACE_ID }, ['confinedElsewhere']],
   ['imports', { kind: 'imports' }, []],
+  // Of whatever is counted, keys hold nothing.
+  ['what was counted', { kind: 'limit', id: ENTRIES.gold.key.id }, []],
 ];
 
 describe('a change of', () => {

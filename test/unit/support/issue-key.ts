@@ -39,6 +39,8 @@ export function issueKey(change: Partial<KeyRecord> = {}): {
     scopes: [],
     resourceAccess: { type: 'ALL' },
     restrictions: NO_RESTRICTIONS,
+    limits: [],
+    limitOverrides: [],
     policyIds: [],
     metadata: {},
     tags: [],

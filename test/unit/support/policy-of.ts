@@ -8,6 +8,7 @@ export const NO_RULES: Rules = {
   scopes: [],
   resourceAccess: null,
   restrictions: NO_RESTRICTIONS,
+  limits: [],
   metadata: {},
   tags: [],
 };

@@ -327,16 +327,6 @@ describe('all that is wrong', () => {
     expect(fault?.violations[19]?.field).toBe('f19');
   });
 
-  test('is NOT_YET_SUPPORTED only if nothing else is wrong', () => {
-    expect(faultOf((fields) => fields.unsupported('a'))?.reason).toBe('NOT_YET_SUPPORTED');
-    const both = faultOf((fields) => {
-      fields.unsupported('a');
-      fields.refuse('b', 'is wrong');
-    });
-    expect(both?.reason).toBe('INVALID_FIELD');
-    expect(both?.violations).toHaveLength(2);
-  });
-
   test('is nothing for a request in order', () => {
     expect(refusals((fields) => fields.text('a', 'x', { max: 1 }))).toEqual([]);
   });

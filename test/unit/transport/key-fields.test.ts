@@ -95,19 +95,14 @@ describe('what a key must not hold', () => {
     ['key.metadata', { metadata: new Map(Object.entries({ [token]: 'x' })) }],
     ['key.metadata', { metadata: new Map(Object.entries({ note: `line\n${token}` })) }],
     ['key.metadata', { metadata: new Map(Object.entries({ note: '\0' })) }],
+    ['key.limits[0].name', { limits: [{ kind: { $case: 'credits', value: {} } }] }],
+    ['key.limits[0]', { limits: [{ name: 'x' }] }],
     ['key.policy_ids[0]', { policyIds: ['pol_x'] }],
     ['key.policy_ids[1]', { policyIds: [newId('policy'), newId('key')] }],
     ['key.policy_ids[0]', { policyIds: [token] }],
   ])('%s (%#)', (field, message) => {
     expect(refusedFor(message)).toEqual([field]);
   });
-
-  test.each<[string, Message]>([['key.limits', { limits: [{ name: 'x' }] }]])(
-    'yet: %s, which is refused instead of being lost',
-    (field, message) => {
-      expect(refusedFor(message)).toEqual(['NOT_YET_SUPPORTED', field]);
-    },
-  );
 });
 
 describe('a key in order', () => {
@@ -125,6 +120,7 @@ describe('a key in order', () => {
         },
         tags: ['t', 't'],
         metadata: new Map(Object.entries({ note: 'two\nlines\tand a tab', constructor: 'x' })),
+        limits: [{ name: 'calls', kind: { $case: 'credits', value: { initial: 5n } }, onDemand: true }],
         ...listed(['s', 's', 'r']),
       }),
     ).toEqual({
@@ -139,6 +135,14 @@ describe('a key in order', () => {
       },
       tags: ['t'],
       metadata: { note: 'two\nlines\tand a tab', constructor: 'x' },
+      limits: [
+        {
+          name: 'calls',
+          rule: { kind: 'CREDITS', initial: 5, refill: null },
+          onDemand: true,
+          onUnavailable: 'DENY',
+        },
+      ],
       resourceAccess: { type: 'LISTED', ids: ['s', 'r'] },
     });
   });
@@ -161,8 +165,10 @@ describe('an update', () => {
   });
 
   test('clears what is named and empty', () => {
-    expect(change(['metadata', 'expire_time', 'resource_access', 'restrictions', 'policy_ids'])).toEqual({
+    const named = ['metadata', 'expire_time', 'resource_access', 'restrictions', 'policy_ids', 'limits'];
+    expect(change(named)).toEqual({
       metadata: {},
+      limits: [],
       expireTimeMs: null,
       resourceAccess: null,
       restrictions: NO_RESTRICTIONS,
@@ -187,7 +193,7 @@ describe('an update', () => {
       ['update_mask.paths[0]', 'update_mask.paths[1]'],
     ],
     [several(65), ['update_mask']],
-    [['limits'], ['NOT_YET_SUPPORTED', 'update_mask.paths[0]']],
+    [['limit_overrides'], ['update_mask.paths[0]']],
   ])('whose mask is %j is refused for %j', (mask, fields) => {
     expect(refused((reading) => readChange(reading, key, mask))).toEqual(fields);
   });

@@ -2,6 +2,7 @@ import { HealthDefinition } from 'nice-grpc-server-health';
 import { describe, expect, test } from 'vitest';
 import { KeyServiceDefinition } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { LimitServiceDefinition } from '../../../proto/gen/latchkey/v1/limit_service.ts';
 import { OwnerServiceDefinition } from '../../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import { ReplicaServiceDefinition } from '../../../proto/gen/latchkey/v1/replica_service.ts';
@@ -15,6 +16,7 @@ const GUARDED: readonly ServiceMethods[] = [
   KeyspaceServiceDefinition,
   PolicyServiceDefinition,
   OwnerServiceDefinition,
+  LimitServiceDefinition,
   ReplicaServiceDefinition,
 ];
 const pathsOf = ({ fullName, methods }: ServiceMethods): string[] =>

@@ -34,6 +34,8 @@ describe('a request in order', () => {
       scopeQuery: undefined,
       client: undefined,
       minRevision: undefined,
+      charges: [],
+      checkOnly: false,
     });
   });
 
@@ -58,6 +60,8 @@ describe('a request in order', () => {
       },
     };
     expect(read(message)).toEqual({
+      charges: [],
+      checkOnly: true,
       token: { ref: key.id, foreign: false, digest: digestToken(token) },
       keyspaceId,
       operation: { api: 'orders', verb: 'GET', path: '/v1/orders' },
@@ -233,20 +237,43 @@ describe('all that is wrong', () => {
   });
 });
 
-describe('what is not yet supported', () => {
-  test.each<[string, Message, string[]]>([
-    ['charges', { charges: [{ limit: 'x' }] }, ['charges']],
-    ['several charges', { charges: [{}, {}] }, ['charges']],
-  ])('%s: refused as such, not ignored', (_what, message, fields) => {
-    const fault = faultIn(message);
-    expect(fault.reason).toBe('NOT_YET_SUPPORTED');
-    expect(fault.violations.map(({ field }) => field)).toEqual(fields);
+describe('charges', () => {
+  const many = (count: number): { limit: string }[] =>
+    Array.from({ length: count }, (_, index) => ({ limit: `n${index}` }));
+
+  test('are read as they are; one that says no cost is of 1', () => {
+    const message = VerifyRequest.fromPartial({
+      token: 'x',
+      charges: [{ limit: 'calls' }, { limit: 'pool', cost: 0n }, { limit: 'big', cost: 1_000_000_000n }],
+      checkOnly: true,
+    });
+    expect(readVerification(message)).toMatchObject({
+      charges: [
+        { limit: 'calls', cost: 1 },
+        { limit: 'pool', cost: 0 },
+        { limit: 'big', cost: 1_000_000_000 },
+      ],
+      checkOnly: true,
+    });
   });
 
-  test('is told together with what is wrong', () => {
-    expect(refused({ charges: [{}], keyspaceId: 'x' })).toEqual(['keyspace_id', 'charges']);
+  test('of 32 limits pass', () => {
+    expect(read({ charges: many(32) })).toMatchObject({ charges: many(32) });
+  });
+
+  test.each<[string, Message, string[]]>([
+    ['33', { charges: many(33) }, ['charges']],
+    ['without a name', { charges: [{ limit: 'a' }, {}] }, ['charges[1].limit']],
+    ['of what is no name', { charges: [{ limit: 'A' }] }, ['charges[0].limit']],
+    ['of one limit twice', { charges: [{ limit: 'a' }, { limit: 'a' }] }, ['charges[1].limit']],
+    ['that cost too much', { charges: [{ limit: 'a', cost: 1_000_000_001n }] }, ['charges[0].cost']],
+    ['with other faults', { charges: [{}], keyspaceId: 'x' }, ['keyspace_id', 'charges[0].limit']],
+  ])('%s: refused for what is wrong with them', (_what, message, fields) => {
+    expect(refused(message)).toEqual(fields);
   });
 });
+
+const NOTHING_CHARGED = { limits: [], retryAfterMs: undefined };
 
 describe('the response', () => {
   const revision = { shard: 0, seq: 7 };
@@ -262,7 +289,7 @@ describe('the response', () => {
 
   test.each(VERDICTS)('to %s has its own code', (verdict) => {
     const response = toVerifyResponse(
-      { verdict, snapshot: undefined, missingScopes: [], clientRefusal: undefined },
+      { verdict, snapshot: undefined, missingScopes: [], clientRefusal: undefined, ...NOTHING_CHARGED },
       revision,
     );
     expect(response.verdict).toBe(Verdict[`VERDICT_${verdict}`]);
@@ -272,7 +299,7 @@ describe('the response', () => {
 
   test('tells of the key what a service may know, and no secret of it', () => {
     const response = toVerifyResponse(
-      { verdict: 'VALID', snapshot, missingScopes: [], clientRefusal: undefined },
+      { verdict: 'VALID', snapshot, missingScopes: [], clientRefusal: undefined, ...NOTHING_CHARGED },
       revision,
     );
     expect(response.key).toEqual({
@@ -294,7 +321,13 @@ describe('the response', () => {
 
   test('tells nothing where there is no key', () => {
     const response = toVerifyResponse(
-      { verdict: 'NOT_FOUND', snapshot: undefined, missingScopes: [], clientRefusal: undefined },
+      {
+        verdict: 'NOT_FOUND',
+        snapshot: undefined,
+        missingScopes: [],
+        clientRefusal: undefined,
+        ...NOTHING_CHARGED,
+      },
       revision,
     );
     expect(response).toEqual({
@@ -310,7 +343,13 @@ describe('the response', () => {
   });
 
   test.each(CLIENT_REFUSALS)('says which condition on the client did not hold: %s', (clientRefusal) => {
-    const outcome = { verdict: 'CLIENT_NOT_ALLOWED', snapshot, missingScopes: [], clientRefusal } as const;
+    const outcome = {
+      verdict: 'CLIENT_NOT_ALLOWED',
+      snapshot,
+      missingScopes: [],
+      clientRefusal,
+      ...NOTHING_CHARGED,
+    } as const;
     expect(toVerifyResponse(outcome, revision).clientRefusal).toBe(
       ClientRefusal[`CLIENT_REFUSAL_${clientRefusal}`],
     );
@@ -322,6 +361,7 @@ describe('the response', () => {
       snapshot,
       missingScopes: ['x', 'y'],
       clientRefusal: undefined,
+      ...NOTHING_CHARGED,
     } as const;
     expect(toVerifyResponse(outcome, revision).missingScopes).toEqual(['x', 'y']);
   });

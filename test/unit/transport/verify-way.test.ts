@@ -7,6 +7,7 @@ import type { Caller } from '../../../server/callers/caller.ts';
 import { createVerifyWay } from '../../../server/transport/verify-way.ts';
 import { createVerifier, type SnapshotSource } from '../../../server/verification/verifier.ts';
 import { issueKey, KEYSPACE_ID } from '../support/issue-key.ts';
+import { NO_BUDGETS } from '../support/no-budgets.ts';
 import { memoryOnly, snapshotWorld } from '../support/snapshot-world.ts';
 
 const { key, token } = issueKey();
@@ -26,7 +27,7 @@ function wayOver(snapshots: SnapshotSource) {
   const noted: (readonly [keyId: string, secretId: string])[] = [];
   const head = { shard: 0, seq: 7 };
   const way = createVerifyWay({
-    verifier: createVerifier({ snapshots, nowMs: () => 1 }),
+    verifier: createVerifier({ snapshots, budgets: NO_BUDGETS, nowMs: () => 1 }),
     coherence: { revision: () => ({ ...head }) },
     metrics: { countVerdict: (verdict) => void counted.push(verdict) },
     uses: { note: (snapshot, secret) => void noted.push([snapshot.key.id, secret.id]) },

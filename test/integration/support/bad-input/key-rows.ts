@@ -8,7 +8,6 @@ import {
   ids,
   lifetimes,
   masks,
-  notYet,
   pageSizes,
   pageTokens,
   requestIds,
@@ -52,8 +51,6 @@ export const KEY_ATTRIBUTE_ROWS: readonly Row[] = [
   ...times('key.expire_time', { future: true }),
 ];
 
-const unsupported = notYet('key.limits', [{ name: 'calls' }]);
-
 /** What only the server says of a key. */
 const OUTPUT_ONLY = [
   'key.token_hint',
@@ -66,6 +63,7 @@ const OUTPUT_ONLY = [
   'key.purge_time',
   'key.secrets',
   'key.created_by',
+  'key.limit_overrides',
 ];
 
 /** Those are not even looked at. */
@@ -81,7 +79,6 @@ const create: Table = {
   good: ({ keyspaceId, policyId }) => ({ key: { keyspaceId, policyIds: [policyId] } }),
   rows: [
     ...KEY_ATTRIBUTE_ROWS,
-    unsupported,
     ...outputOnly,
     ...ids('key.keyspace_id', 'ks_'),
     bad('key', 'nothing', undefined, 'key.keyspace_id'),
@@ -121,7 +118,11 @@ const create: Table = {
         'request_id',
       ],
     ),
-    allBad({ 'key.display_name': '\0', 'key.limits': [{}] }, ['key.display_name', 'key.limits']),
+    allBad({ 'key.display_name': '\0', 'key.limits': [{}] }, [
+      'key.display_name',
+      'key.limits[0]',
+      'key.limits[0].name',
+    ]),
   ],
   free: OUTPUT_ONLY,
 };
@@ -133,6 +134,7 @@ const MASK = [
   'resource_access',
   'restrictions',
   'policy_ids',
+  'limits',
   'metadata',
   'tags',
   'expire_time',
@@ -147,7 +149,6 @@ const update: Table = {
     bad('key', 'nothing', undefined, 'key.id'),
     ...etags('key.etag'),
     ...masks('tags', ['keyspace_id', 'state', 'key', 'restrictions.allowed_ips']),
-    notYet('update_mask', { paths: ['limits'] }, 'update_mask.paths[0]'),
     ...requestIds,
     allBad(
       {
@@ -171,7 +172,7 @@ const update: Table = {
     ),
   ],
   // Not named by the mask, so not read: they cannot be changed here.
-  free: [...OUTPUT_ONLY, 'key.keyspace_id', 'key.state', 'key.limits', 'wait'],
+  free: [...OUTPUT_ONLY, 'key.keyspace_id', 'key.state', 'wait'],
 };
 
 const target: readonly Row[] = [

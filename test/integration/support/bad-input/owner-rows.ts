@@ -1,3 +1,4 @@
+import { limitRows } from './limit-rows.ts';
 import {
   allBad,
   allowing,
@@ -7,7 +8,6 @@ import {
   ids,
   masks,
   metadata,
-  notYet,
   pageSizes,
   pageTokens,
   requestIds,
@@ -19,7 +19,11 @@ import {
 const [OK, NOT_FOUND, ALREADY_EXISTS] = [0, 5, 6];
 
 /** The attributes of an owner, which CreateOwner and UpdateOwner read alike. */
-const attributes: readonly Row[] = [...texts('owner.display_name', 128), ...metadata('owner.metadata')];
+const attributes: readonly Row[] = [
+  ...texts('owner.display_name', 128),
+  ...metadata('owner.metadata'),
+  ...limitRows('owner.limits'),
+];
 
 /** Rows for the id of an owner, which is of the user's own choosing: keys may have named it before, or not. */
 const ownerIds = (path: string, codes: readonly number[]): readonly Row[] => [
@@ -33,6 +37,7 @@ const OUTPUT_ONLY = [
   'owner.suspend_reason',
   'owner.create_time',
   'owner.update_time',
+  'owner.limit_overrides',
 ];
 
 let owners = 0;
@@ -46,7 +51,6 @@ const create: Table = {
     ...ownerIds('owner.id', [OK, ALREADY_EXISTS]),
     ...ids('owner.keyspace_id', 'ks_'),
     bad('owner', 'nothing', undefined, 'owner.keyspace_id', 'owner.id'),
-    notYet('owner.limits', [{ name: 'calls' }]),
     good('owner.suspended', 'anything', true),
     good('owner.etag', 'anything', 'x'.repeat(1000)),
     ...requestIds,
@@ -68,7 +72,7 @@ const update: Table = {
   rpc: 'OwnerService/UpdateOwner',
   good: ({ keyspaceId, ownerId }) => ({
     owner: { keyspaceId, id: ownerId },
-    updateMask: { paths: ['display_name', 'metadata'] },
+    updateMask: { paths: ['display_name', 'metadata', 'limits'] },
   }),
   rows: [
     ...attributes,
@@ -77,11 +81,9 @@ const update: Table = {
     bad('owner', 'nothing', undefined, 'owner.keyspace_id', 'owner.id'),
     ...etags('owner.etag'),
     ...masks('display_name', ['keyspace_id', 'suspended', 'owner']),
-    notYet('update_mask', { paths: ['limits'] }, 'update_mask.paths[0]'),
     ...requestIds,
   ],
-  // Not named by the mask, so not read: they cannot be changed here.
-  free: [...OUTPUT_ONLY, 'owner.limits'],
+  free: [...OUTPUT_ONLY, 'wait'],
 };
 
 /** The fields that name an owner. */

@@ -7,7 +7,6 @@ import {
   good,
   ids,
   masks,
-  notYet,
   pageSizes,
   pageTokens,
   requestIds,
@@ -41,7 +40,6 @@ const create: Table = {
     bad('policy.id', 'an id', 'pol_0000000000000000'),
     bad('policy.id', 'a token', SOME_TOKEN),
     ...ids('policy.keyspace_id', 'ks_'),
-    notYet('policy.limits', [{ name: 'calls' }]),
     good('policy.etag', 'anything', 'x'.repeat(1000)),
     ...requestIds,
     allBad(
@@ -77,7 +75,7 @@ const update: Table = {
   good: ({ policyId }) => ({
     policy: { id: policyId, displayName: 'of the tests' },
     updateMask: {
-      paths: ['display_name', 'scopes', 'resource_access', 'restrictions', 'metadata', 'tags'],
+      paths: ['display_name', 'scopes', 'resource_access', 'restrictions', 'limits', 'metadata', 'tags'],
     },
   }),
   rows: [
@@ -86,11 +84,10 @@ const update: Table = {
     bad('policy', 'nothing', undefined, 'policy.id', 'policy.display_name'),
     ...etags('policy.etag'),
     ...masks('tags', ['keyspace_id', 'policy']),
-    notYet('update_mask', { paths: ['limits'] }, 'update_mask.paths[0]'),
     ...requestIds,
   ],
   // Not named by the mask, so not read: they cannot be changed here.
-  free: [...OUTPUT_ONLY, 'policy.keyspace_id', 'policy.limits', 'wait'],
+  free: [...OUTPUT_ONLY, 'policy.keyspace_id', 'wait'],
 };
 
 const get: Table = {

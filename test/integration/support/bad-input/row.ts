@@ -12,6 +12,8 @@ export interface Subjects {
   readonly policyId: string;
   /** Of the same keyspace. */
   readonly ownerId: string;
+  /** Of the same keyspace, with the rate limit `calls` and the credits `credits`. */
+  readonly limitedOwnerId: string;
 }
 
 /** One request that differs from a good one. */
@@ -22,7 +24,6 @@ export interface Row {
   readonly set: Readonly<Record<string, unknown>>;
   /** The fields that the violations must name, in any order; empty: the request passes. */
   readonly refused: readonly string[];
-  readonly reason: 'INVALID_FIELD' | 'NOT_YET_SUPPORTED';
   /** The codes of a request that passes: it may be about something that is not there. */
   readonly codes: readonly number[];
 }
@@ -46,14 +47,6 @@ export function bad(path: string, what: string, value: unknown, ...refused: read
   return row(`${path}: ${what}`, { [path]: value }, refused.length === 0 ? [path] : refused);
 }
 
-/** The request is refused because this version cannot honour the field. */
-export function notYet(path: string, value: unknown, refused = path): Row {
-  return {
-    ...row(`${path}: not yet supported`, { [path]: value }, [refused]),
-    reason: 'NOT_YET_SUPPORTED',
-  };
-}
-
 /** The request is refused for several fields, which must all be named; or for one that no path leads to. */
 export function allBad(set: Readonly<Record<string, unknown>>, refused: readonly string[]): Row {
   return row(`combination: ${refused.join(', ')}`, set, refused);
@@ -65,7 +58,7 @@ export function good(path: string, what: string, value: unknown, codes: readonly
 }
 
 function row(what: string, set: Readonly<Record<string, unknown>>, refused: readonly string[]): Row {
-  return { what, set, refused, reason: 'INVALID_FIELD', codes: [0] };
+  return { what, set, refused, codes: [0] };
 }
 
 /** Those of the rows that pass may be answered with one of these codes instead: what is asked for may be there already, or not. */

@@ -1,3 +1,4 @@
+import { limitRows } from './limit-rows.ts';
 import { bad, good, metadata, SOME_TOKEN, textLists, type Row } from './row.ts';
 
 const many = <T>(count: number, make: (index: number) => T): T[] =>
@@ -76,6 +77,7 @@ export function ruleRows(of: 'key' | 'policy'): readonly Row[] {
     ...androidRows(`${restrictions}.android_apps`),
     ...bundleIdRows(`${restrictions}.ios_bundle_ids`),
     ...targetRows(`${restrictions}.api_targets`),
+    ...limitRows(`${of}.limits`),
     ...metadata(`${of}.metadata`),
     ...textLists(`${of}.tags`, { countMax: 32, max: 64, sample: (length) => '🔑'.repeat(length) }),
   ];

@@ -1,4 +1,4 @@
-import { allBad, bad, good, ids, notYet, SOME_TOKEN, type Row, type Table } from './row.ts';
+import { allBad, bad, good, ids, SOME_TOKEN, type Row, type Table } from './row.ts';
 
 /** A text that is only looked at: nothing of it is kept, so only its length counts. */
 function anyText(path: string, max: number): readonly Row[] {
@@ -11,6 +11,9 @@ function anyText(path: string, max: number): readonly Row[] {
     good(path, 'controls', '\0\n\u001b\u007f'),
   ];
 }
+
+const charges = (count: number): object[] =>
+  Array.from({ length: count }, (_, index) => ({ limit: `n${index}`, cost: 1_000_000_000n }));
 
 const rows: readonly Row[] = [
   good('token', 'anything', '\0\n🔑'),
@@ -68,7 +71,14 @@ const rows: readonly Row[] = [
   ...anyText('client.android_package', 256),
   ...anyText('client.android_cert_sha1', 64),
   ...anyText('client.ios_bundle_id', 256),
-  notYet('charges', [{ limit: 'calls', cost: 2n }]),
+  bad('charges', '33 charges', charges(33)),
+  ...['', 'Calls', '1', 'a b', 'a\0', 'ä', `a${'b'.repeat(64)}`, SOME_TOKEN].map((limit) =>
+    bad('charges', JSON.stringify(limit.slice(0, 12)), [{ limit: 'a' }, { limit }], 'charges[1].limit'),
+  ),
+  bad('charges', 'one limit twice', [...charges(3), { limit: 'n1', cost: 2n }], 'charges[3].limit'),
+  ...[1_000_000_001n, 2n ** 64n - 1n].map((cost) =>
+    bad('charges', `a cost of ${cost}`, [{ limit: 'a', cost }], 'charges[0].cost'),
+  ),
   ...[
     'x',
     '1',
@@ -116,11 +126,10 @@ const rows: readonly Row[] = [
       'tags[0]',
     ],
   ),
-  // What is not yet supported is a fault too, and told with the others.
   allBad({ resource: 'x'.repeat(257), scope_query: 'a AND', charges: [{}] }, [
     'resource',
     'scope_query',
-    'charges',
+    'charges[0].limit',
   ]),
 ];
 
