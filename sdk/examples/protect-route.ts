@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createLatchkey, type Verdict } from '@latchkey/sdk';
+import { createLatchkey, rateLimitHeaders, type Verdict } from '@latchkey/sdk';
 
 const token = process.env['LATCHKEY_TOKEN'] ?? '';
 const latchkey = createLatchkey({ address: '127.0.0.1:50051', token, tls: false });
@@ -18,8 +18,9 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
       operation: { api: 'orders', verb: request.method, path: request.url },
       client: { ip: request.socket.remoteAddress },
     });
-    if (result.valid) response.end(`orders of ${result.key.ownerId}\n`);
-    else response.writeHead(httpStatus(result.verdict)).end(`${result.verdict}\n`);
+    const headers = rateLimitHeaders(result);
+    if (result.valid) response.writeHead(200, headers).end(`orders of ${result.key.ownerId}\n`);
+    else response.writeHead(httpStatus(result.verdict), headers).end(`${result.verdict}\n`);
   } catch (error) {
     // Latchkey could not decide: nobody passes, and it is nobody's fault but ours.
     console.error(error);

@@ -2,6 +2,7 @@ import { HealthCheckResponse_ServingStatus as ServingStatus } from '../../proto/
 import { createConnection } from './transport/connection.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createKeyspaces, type Keyspaces } from './keyspaces.ts';
+import { createLimits, type Limits } from './limits.ts';
 import { createOwners, type Owners } from './owners.ts';
 import { createPolicies, type Policies } from './policies.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
@@ -19,6 +20,8 @@ export interface Latchkey extends Verify {
   readonly policies: Policies;
   /** What keys belong to. */
   readonly owners: Owners;
+  /** Limits in use: what is left of them, credits, and numbers for a time. */
+  readonly limits: Limits;
   /** The server processes that share one database. */
   readonly replicas: Replicas;
   /**
@@ -46,6 +49,7 @@ export function createLatchkey(options: LatchkeyOptions): Latchkey {
     keyspaces: createKeyspaces(connection),
     policies: createPolicies(connection),
     owners: createOwners(connection),
+    limits: createLimits(connection),
     replicas: createReplicas(connection),
     async health(callOptions = {}) {
       const { status } = await connection.call(connection.health.check, {}, callOptions);

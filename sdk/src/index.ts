@@ -3,6 +3,7 @@ export { createLatchkey, type Latchkey } from './client.ts';
 export { LatchkeyError } from './errors.ts';
 export type { Keys } from './keys.ts';
 export type { Keyspaces } from './keyspaces.ts';
+export type { Limits } from './limits.ts';
 export type { Owners } from './owners.ts';
 export type { Policies } from './policies.ts';
 export type { Replicas } from './replicas.ts';
@@ -13,6 +14,7 @@ export type {
   ChangeOptions,
   DeleteOwnerOptions,
   LeakOptions,
+  LimitOptions,
   MutationOptions,
   NarrowOptions,
   PageOptions,
@@ -59,9 +61,29 @@ export type {
   NewKeyspace,
 } from './types/keyspace.ts';
 export type {
+  AdjustedCredits,
+  ChangedOverride,
+  ClearedOverride,
+  CreditChange,
+  CreditLimit,
+  CreditRefill,
+  Credits,
+  Limit,
+  LimitOverride,
+  LimitScope,
+  LimitState,
+  LimitStatus,
+  LimitSubject,
+  LimitTerms,
+  NewLimitOverride,
+  Rate,
+  RateLimit,
+} from './types/limit.ts';
+export type {
   ChangedOwner,
   CountedOwner,
   DeletedOwner,
+  NarrowedOwner,
   NewOwner,
   Owner,
   OwnerChange,
@@ -94,10 +116,13 @@ export type {
   RulesChange,
   RuleSource,
 } from './types/rules.ts';
+export { rateLimitHeaders } from './rate-limit-headers.ts';
 export type {
   ClientInfo,
-  LimitStatus,
+  DeniedResult,
   Operation,
+  RateLimitedResult,
+  Refusal,
   RefusedResult,
   ValidResult,
   VerifiedKey,

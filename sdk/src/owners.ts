@@ -1,6 +1,6 @@
 import type { Owner as OwnerMessage } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { defined } from './convert/defined.ts';
-import { fromEffectIfAny } from './convert/effect.ts';
+import { fromEffect, fromEffectIfAny } from './convert/effect.ts';
 import { fieldMask } from './convert/field-mask.ts';
 import {
   fromKeyCounts,
@@ -12,12 +12,13 @@ import {
 } from './convert/owner.ts';
 import type { Connection } from './transport/connection.ts';
 import { ALL_PAGE_SIZE, allPages } from './transport/pages.ts';
-import { narrowedTarget, newRequest, target } from './transport/requests.ts';
+import { narrowedTarget, newNarrowingRequest, newRequest, target } from './transport/requests.ts';
 import type {
   CallOptions,
   ChangeOptions,
   DeleteOwnerOptions,
   MutationOptions,
+  NarrowOptions,
   PageOptions,
   SuspendOptions,
 } from './types/call.ts';
@@ -25,6 +26,7 @@ import type {
   ChangedOwner,
   CountedOwner,
   DeletedOwner,
+  NarrowedOwner,
   NewOwner,
   Owner,
   OwnerChange,
@@ -50,7 +52,7 @@ export interface Owners {
   /** All owners of a keyspace, page by page while you iterate; `deadlineMs` is for each page. Scope `keys:read`. */
   listAll(query: OwnerQuery, options?: CallOptions): AsyncIterableIterator<Owner>;
   /** Changes the properties that `change` has. Scope `keys:write`. */
-  update(owner: OwnerRef, change: OwnerChange, options?: ChangeOptions): Promise<ChangedOwner>;
+  update(owner: OwnerRef, change: OwnerChange, options?: NarrowOptions): Promise<NarrowedOwner>;
   /**
    * Stops all keys of an owner, those that are made later too, until `resume`: they are OWNER_SUSPENDED. Scope
    * `keys:write` or `keys:revoke`.
@@ -102,9 +104,10 @@ export function createOwners({ owners, call }: Connection): Owners {
       const request = {
         owner: toChangedOwner(owner, change, options.etag),
         updateMask: fieldMask(change, OWNER_PATHS),
-        ...newRequest(options),
+        ...newNarrowingRequest(options),
       };
-      return toChanged(await call(owners.updateOwner, request, options));
+      const answer = await call(owners.updateOwner, request, options);
+      return { ...toChanged(answer), ...fromEffect(answer) };
     },
 
     async suspend({ keyspaceId, id }, options = {}) {

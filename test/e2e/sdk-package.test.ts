@@ -202,7 +202,9 @@ describe('the package', () => {
   test('offers by name what the documentation says, and no more', async () => {
     const program = "import * as sdk from '@latchkey/sdk'; console.log(Object.keys(sdk).sort().join());";
     await writeFile(join(esm, 'names.mjs'), program);
-    expect((await runProgram(esm, 'names.mjs')).trim()).toBe('LatchkeyError,VERDICTS,createLatchkey');
+    expect((await runProgram(esm, 'names.mjs')).trim()).toBe(
+      'LatchkeyError,VERDICTS,createLatchkey,rateLimitHeaders',
+    );
   });
 
   test('is found sound by publint and by attw', async () => {
@@ -234,7 +236,7 @@ describe('the five lines of the README', () => {
 
 /** What the compiler must accept, and what it must refuse. */
 const CONSUMER = `
-import { createLatchkey, LatchkeyError, type ClientRefusal, type ErrorReason, type Key, type Verdict, type VerifyResult } from '@latchkey/sdk';
+import { createLatchkey, LatchkeyError, type ClientRefusal, type ErrorReason, type Key, type Limit, type Verdict, type VerifyResult } from '@latchkey/sdk';
 
 export function describe(result: VerifyResult): string {
   if (result.valid) {
@@ -250,6 +252,9 @@ export function describe(result: VerifyResult): string {
   const refusal: Exclude<Verdict, 'VALID'> = result.verdict;
   const client: ClientRefusal | undefined = result.clientRefusal;
   void client;
+  // Only who is refused for a rate may come back later, or never.
+  if (result.verdict === 'RATE_LIMITED') void (result.retryAfterMs satisfies number | null);
+  else void (result.retryAfterMs satisfies undefined);
   return verdict + refusal + (result.key?.ownerId ?? 'nobody');
 }
 
@@ -258,8 +263,31 @@ export async function use(ip: string | undefined): Promise<void> {
   // @ts-expect-error -- without a token there is no client
   createLatchkey({ address: 'localhost:50051' });
   await latchkey.verify({ token: 't', client: { ip }, scopes: ['a'] as const }, { signal: new AbortController().signal });
-  // @ts-expect-error -- not yet supported by the server, so not offered
-  await latchkey.verify({ token: 't', charges: [] });
+  await latchkey.verify({ token: 't', charges: { requests: 0, pages: 300 } });
+  // @ts-expect-error -- each limit once, with its cost
+  await latchkey.verify({ token: 't', charges: [{ limit: 'pages', cost: 300 }] });
+  const limits: Limit[] = [
+    { name: 'requests', rate: { limit: 100, windowMs: 60_000 }, onUnavailable: 'ALLOW' },
+    { name: 'pages', credits: { initial: 5, refill: { amount: 5, interval: 'WEEKLY', day: 1 } }, onDemand: true },
+    // @ts-expect-error -- of one kind, not of both
+    { name: 'both', rate: { limit: 1, windowMs: 1000 }, credits: { initial: 1 } },
+    // @ts-expect-error -- of one kind, not of none
+    { name: 'none' },
+    // @ts-expect-error -- a misspelt bound would be none
+    { name: 'pages', credits: { initial: 1, refill: { amount: 1, interval: 'DAILY', max: 1 } } },
+  ];
+  for (const limit of limits) void (limit.rate === undefined ? limit.credits.initial : limit.rate.windowMs);
+  const policyLimits = (await latchkey.policies.update('pol_1', { limits })).policy.limits;
+  await latchkey.owners.update({ keyspaceId: 'ks_1', id: 'acme' }, { limits: policyLimits }, { wait: false });
+  const subject = { keyspaceId: 'ks_1', ownerId: 'acme' };
+  for (const { limit, status } of await latchkey.limits.status(subject)) void [limit.name, status.remaining];
+  const adjusted = await latchkey.limits.adjustCredits({ keyId: 'key_1' }, 'pages', { add: 5 }, { note: 'a gift' });
+  void (adjusted.balance satisfies number);
+  // @ts-expect-error -- one change at a time
+  await latchkey.limits.adjustCredits({ keyId: 'key_1' }, 'pages', { add: 5, take: 5 });
+  await latchkey.limits.setOverride(subject, 'requests', { value: 0, ttlMs: 1000 });
+  // @ts-expect-error -- an override has an end
+  await latchkey.limits.setOverride(subject, 'requests', { value: 0 });
   const { token, propagation } = await latchkey.keys.rotate('key_1', { overlapMs: 1000, wait: true });
   void (token satisfies string);
   void (propagation?.confirmed satisfies number | undefined);
@@ -361,7 +389,9 @@ describe('the route of the README', () => {
         const headers: Record<string, string> =
           token === undefined ? {} : { authorization: `Bearer ${token}` };
         const response = await fetch(`http://127.0.0.1:${port}/orders`, { headers });
-        return [response.status, await response.text()];
+        const policy = response.headers.get('RateLimit-Policy');
+        const rest = policy === null ? [] : [policy, response.headers.has('Retry-After')];
+        return [response.status, await response.text(), ...rest];
       };
       const narrow = await latchkey.keys.create({ keyspaceId: created.key.keyspaceId, scopes: ['other'] });
       expect(await get(created.token)).toEqual([200, 'orders of team-web\n']);
@@ -369,6 +399,16 @@ describe('the route of the README', () => {
       expect(await get(narrow.token)).toEqual([403, 'SCOPE_MISSING\n']);
       await latchkey.keys.revoke(narrow.key.id);
       expect(await get(narrow.token)).toEqual([401, 'REVOKED\n']);
+      const limits = [{ name: 'requests', rate: { limit: 1, windowMs: 60_000 } }];
+      const limited = await latchkey.keys.create({
+        keyspaceId: created.key.keyspaceId,
+        ownerId: 'team-app',
+        scopes: ['orders:read'],
+        limits,
+      });
+      const policy = '"requests";q=1;w=60';
+      expect(await get(limited.token)).toEqual([200, 'orders of team-app\n', policy, false]);
+      expect(await get(limited.token)).toEqual([429, 'RATE_LIMITED\n', policy, true]);
     } finally {
       route.kill('SIGTERM');
     }

@@ -20,6 +20,7 @@ import type {
   NewKey,
 } from '../types/key.ts';
 import { defined } from './defined.ts';
+import { fromLimitOverride } from './limit.ts';
 import { requireKnown } from './require-known.ts';
 import { fromRules, RULE_PATHS, toRules } from './rules.ts';
 import { requiredTime, toDuration, toTime } from './times.ts';
@@ -51,6 +52,7 @@ export function fromKey(key: KeyMessage | undefined): Key {
     state,
     ownerId: key.ownerId === '' ? null : key.ownerId,
     policyIds: key.policyIds,
+    limitOverrides: key.limitOverrides.map(fromLimitOverride),
     expireTime: key.expireTime ?? null,
     createTime: requiredTime('create_time', key.createTime),
     updateTime: requiredTime('update_time', key.updateTime),

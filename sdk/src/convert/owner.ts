@@ -6,6 +6,7 @@ import {
 import { unexpectedResponse } from '../errors.ts';
 import type { NewOwner, Owner, OwnerChange, OwnerKeyCounts, OwnerRef } from '../types/owner.ts';
 import { defined } from './defined.ts';
+import { fromLimit, fromLimitOverride, toLimits } from './limit.ts';
 import { fromMap, toMap } from './metadata.ts';
 import { requiredTime } from './times.ts';
 
@@ -17,6 +18,8 @@ export function fromOwner(owner: OwnerMessage | undefined): Owner {
     id: owner.id,
     displayName: owner.displayName,
     metadata: fromMap(owner.metadata),
+    limits: owner.limits.map(fromLimit),
+    limitOverrides: owner.limitOverrides.map(fromLimitOverride),
     suspendTime: owner.suspended ? requiredTime('suspend_time', owner.suspendTime) : null,
     suspendReason: owner.suspendReason,
     createTime: requiredTime('create_time', owner.createTime),
@@ -36,12 +39,12 @@ export function fromKeyCounts(keys: OwnerKeyCountsMessage | undefined): OwnerKey
   };
 }
 
-/** The message of an owner to create. */
+/** The message of an owner to create. @throws LatchkeyError INVALID_FIELD */
 export function toNewOwner({ keyspaceId, id, ...attributes }: NewOwner): OwnerMessage {
   return OwnerMessage.fromPartial({ keyspaceId, id, ...toAttributes(attributes) });
 }
 
-/** The message of an owner with what is to change of it. */
+/** The message of an owner with what is to change of it. @throws LatchkeyError INVALID_FIELD */
 export function toChangedOwner(
   { keyspaceId, id }: OwnerRef,
   change: OwnerChange,
@@ -54,11 +57,16 @@ export function toChangedOwner(
 export const OWNER_PATHS = {
   displayName: 'display_name',
   metadata: 'metadata',
+  limits: 'limits',
 } as const satisfies Record<keyof OwnerChange, string>;
 
 /** What can become of an owner's keys. */
 export const KEYS_FATES = { REVOKE: KeysFate.KEYS_FATE_REVOKE, DETACH: KeysFate.KEYS_FATE_DETACH } as const;
 
-function toAttributes({ displayName, metadata }: OwnerChange) {
-  return defined({ displayName, metadata: metadata === undefined ? undefined : toMap(metadata) });
+function toAttributes({ displayName, metadata, limits }: OwnerChange) {
+  return defined({
+    displayName,
+    metadata: metadata === undefined ? undefined : toMap(metadata),
+    limits: limits === undefined ? undefined : toLimits(limits),
+  });
 }

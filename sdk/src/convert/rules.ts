@@ -1,5 +1,6 @@
 import type {
   ApiTarget as ApiTargetMessage,
+  Limit as LimitMessage,
   ResourceAccess as ResourceAccessMessage,
   Restrictions as RestrictionsMessage,
 } from '../../../proto/gen/latchkey/v1/key.ts';
@@ -14,6 +15,7 @@ import type {
   Rules,
 } from '../types/rules.ts';
 import { defined } from './defined.ts';
+import { fromLimit, toLimits } from './limit.ts';
 import { fromMap, toMap } from './metadata.ts';
 import { requireKnown } from './require-known.ts';
 
@@ -22,16 +24,19 @@ interface RulesMessage {
   readonly scopes: readonly string[];
   readonly resourceAccess: ResourceAccessMessage | undefined;
   readonly restrictions: RestrictionsMessage | undefined;
+  readonly limits: readonly LimitMessage[];
   readonly metadata: ReadonlyMap<string, string>;
   readonly tags: readonly string[];
 }
 
 /** The rules of a message. @throws LatchkeyError UNEXPECTED_RESPONSE */
-export function fromRules({ scopes, resourceAccess, restrictions, metadata, tags }: RulesMessage): Rules {
+export function fromRules(message: RulesMessage): Rules {
+  const { scopes, resourceAccess, restrictions, limits, metadata, tags } = message;
   return {
     scopes,
     resourceAccess: resourceAccess === undefined ? null : fromResourceAccess(resourceAccess),
     restrictions: restrictions === undefined ? {} : fromRestrictions(restrictions),
+    limits: limits.map(fromLimit),
     metadata: fromMap(metadata),
     tags,
   };
@@ -43,6 +48,7 @@ export function fromEffectiveRules(message: EffectiveRulesMessage | undefined): 
   return {
     ...fromRules(message),
     resourceAccess: fromResourceAccess(message.resourceAccess),
+    ownerLimits: message.ownerLimits.map(fromLimit),
     ownerSuspended: message.ownerSuspended,
     sources: message.sources,
   };
@@ -50,12 +56,13 @@ export function fromEffectiveRules(message: EffectiveRulesMessage | undefined): 
 
 /** The rules of a message to send. @throws LatchkeyError INVALID_FIELD */
 // In a message, what is cleared and what was never set look the same: empty. The update mask tells them apart.
-export function toRules({ scopes, resourceAccess, restrictions, metadata, tags }: NewRules) {
+export function toRules({ scopes, resourceAccess, restrictions, limits, metadata, tags }: NewRules) {
   return defined({
     scopes: scopes?.slice(),
     resourceAccess:
       resourceAccess === undefined || resourceAccess === null ? undefined : toResourceAccess(resourceAccess),
     restrictions: restrictions === undefined ? undefined : toRestrictions(restrictions),
+    limits: limits === undefined ? undefined : toLimits(limits),
     metadata: metadata === undefined ? undefined : toMap(metadata),
     tags: tags?.slice(),
   });
@@ -66,6 +73,7 @@ export const RULE_PATHS = {
   scopes: 'scopes',
   resourceAccess: 'resource_access',
   restrictions: 'restrictions',
+  limits: 'limits',
   metadata: 'metadata',
   tags: 'tags',
 } as const satisfies Record<keyof NewRules, string>;

@@ -3,19 +3,21 @@ import { CLIENT_REFUSALS, VERDICTS, type ClientRefusal, type Verdict } from '../
 import {
   ClientRefusal as ClientRefusalCode,
   Verdict as VerdictCode,
-  type LimitStatus as LimitStatusMessage,
+  type Charge,
   type VerifiedKey as VerifiedKeyMessage,
   VerifyRequest as VerifyRequestMessage,
   type VerifyResponse,
 } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { unexpectedResponse } from '../errors.ts';
-import type { LimitStatus, VerifiedKey, VerifyRequest, VerifyResult } from '../types/verify.ts';
+import type { VerifiedKey, VerifyRequest, VerifyResult } from '../types/verify.ts';
 import { defined } from './defined.ts';
 import { fromDuration } from './from-duration.ts';
+import { fromLimitStatus } from './limit.ts';
+import { toCount } from './to-count.ts';
 
-/** The message of a request. */
+/** The message of a request. @throws LatchkeyError INVALID_FIELD */
 export function toVerifyRequest(request: VerifyRequest): VerifyRequestMessage {
-  const { token, keyspaceId, operation, client, scopes, tags, ...rest } = request;
+  const { token, keyspaceId, operation, client, scopes, charges, tags, ...rest } = request;
   const { resource, scopeQuery, checkOnly, minRevision } = rest;
   return VerifyRequestMessage.fromPartial({
     token,
@@ -26,11 +28,19 @@ export function toVerifyRequest(request: VerifyRequest): VerifyRequestMessage {
       resource,
       scopes: scopes?.slice(),
       scopeQuery,
+      charges: charges === undefined ? undefined : toCharges(charges),
       checkOnly,
       minRevision,
       tags: tags?.slice(),
     }),
   });
+}
+
+function toCharges(charges: Readonly<Record<string, number>>): Charge[] {
+  return Object.entries(charges).map(([limit, cost]) => ({
+    limit,
+    cost: toCount(`charges.${limit}`, cost),
+  }));
 }
 
 const VERDICTS_BY_CODE = new Map<number, Verdict>(
@@ -53,22 +63,23 @@ export function toVerifyResult(response: VerifyResponse): VerifyResult {
     throw unexpectedResponse(`valid = ${response.valid} and ${verdict}`);
 
   const key = response.key === undefined ? undefined : toVerifiedKey(response.key);
-  const rest = { limits: response.limits.map(toLimitStatus), revision: response.revision };
+  const rest = { limits: response.limits.map(fromLimitStatus), revision: response.revision };
   if (verdict === 'VALID') {
     if (key === undefined) throw unexpectedResponse('VALID and no key');
     return { valid: true, verdict, key, ...rest };
   }
   // One that this version does not know is left out: the token is refused all the same.
   const clientRefusal = CLIENT_REFUSALS_BY_CODE.get(response.clientRefusal);
-  return {
-    valid: false,
-    verdict,
+  const refusal = {
+    valid: false as const,
     ...(key === undefined ? {} : { key }),
     missingScopes: response.missingScopes,
     ...(clientRefusal === undefined ? {} : { clientRefusal }),
-    ...(response.retryAfter === undefined ? {} : { retryAfterMs: fromDuration(response.retryAfter) }),
     ...rest,
   };
+  if (verdict !== 'RATE_LIMITED') return { ...refusal, verdict };
+  const { retryAfter } = response;
+  return { ...refusal, verdict, retryAfterMs: retryAfter === undefined ? null : fromDuration(retryAfter) };
 }
 
 function toVerifiedKey(key: VerifiedKeyMessage): VerifiedKey {
@@ -84,8 +95,4 @@ function toVerifiedKey(key: VerifiedKeyMessage): VerifiedKey {
     policyIds,
     expireTime: expireTime ?? null,
   };
-}
-
-function toLimitStatus({ name, limit, remaining, resetTime }: LimitStatusMessage): LimitStatus {
-  return { name, limit: Number(limit), remaining: Number(remaining), resetTime: resetTime ?? null };
 }

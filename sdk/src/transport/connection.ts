@@ -13,6 +13,7 @@ import { retryMiddleware, type RetryOptions } from 'nice-grpc-client-middleware-
 import { HealthDefinition } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { KeyServiceDefinition } from '../../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { LimitServiceDefinition } from '../../../proto/gen/latchkey/v1/limit_service.ts';
 import { OwnerServiceDefinition } from '../../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../../proto/gen/latchkey/v1/policy_service.ts';
 import { ReplicaServiceDefinition } from '../../../proto/gen/latchkey/v1/replica_service.ts';
@@ -48,6 +49,7 @@ export interface Connection {
   readonly keyspaces: Client<KeyspaceServiceDefinition, Options>;
   readonly policies: Client<PolicyServiceDefinition, Options>;
   readonly owners: Client<OwnerServiceDefinition, Options>;
+  readonly limits: Client<LimitServiceDefinition, Options>;
   readonly replicas: Client<ReplicaServiceDefinition, Options>;
   readonly health: Client<HealthDefinition, Options>;
   /**
@@ -92,6 +94,7 @@ export function createConnection(options: ResolvedOptions): Connection {
     keyspaces: factory.create(KeyspaceServiceDefinition, channel),
     policies: factory.create(PolicyServiceDefinition, channel),
     owners: factory.create(OwnerServiceDefinition, channel),
+    limits: factory.create(LimitServiceDefinition, channel),
     replicas: factory.create(ReplicaServiceDefinition, channel),
     health: factory.create(HealthDefinition, channel),
 

@@ -66,6 +66,12 @@ export interface LeakOptions extends MutationOptions, WaitOptions {
   readonly note?: string | undefined;
 }
 
+/** Options of `limits.adjustCredits`, `limits.setOverride` and `limits.clearOverride`. */
+export interface LimitOptions extends MutationOptions, WaitOptions {
+  /** Why, for people; kept in the audit record only. At most 1024 characters. */
+  readonly note?: string | undefined;
+}
+
 /** Options of `owners.suspend`. */
 export interface SuspendOptions extends RevokeOptions, ValidateOptions {}
 

@@ -1,4 +1,5 @@
 import type { ErrorReason } from './error.ts';
+import type { LimitOverride } from './limit.ts';
 import type { Propagated } from './propagation.ts';
 import type { EffectiveRules, NewRules, Rules, RulesChange } from './rules.ts';
 
@@ -20,6 +21,8 @@ export interface Key extends Rules {
   readonly ownerId: string | null;
   /** The policies that it refers to, `pol_…`: what it does not set itself is taken from them. */
   readonly policyIds: readonly string[];
+  /** The overrides of its limits that are not over: see `limits.setOverride`. */
+  readonly limitOverrides: readonly LimitOverride[];
   /** When it stops working; null: never. */
   readonly expireTime: Date | null;
   readonly createTime: Date;

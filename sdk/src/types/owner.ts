@@ -1,3 +1,4 @@
+import type { Limit, LimitOverride } from './limit.ts';
 import type { Propagated } from './propagation.ts';
 
 /** What names an owner. An `Owner` does too. */
@@ -14,6 +15,10 @@ export interface Owner extends OwnerRef {
   readonly displayName: string;
   /** Data of yours. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Limits that all its keys share, on top of each key's own. */
+  readonly limits: readonly Limit[];
+  /** The overrides of its limits that are not over: see `limits.setOverride`. */
+  readonly limitOverrides: readonly LimitOverride[];
   /** When it was suspended, which stops all its keys; null: it is not. */
   readonly suspendTime: Date | null;
   /** Why, as `owners.suspend` was told; may be empty. */
@@ -47,6 +52,11 @@ export interface OwnerChange {
   readonly displayName?: string | undefined;
   /** Data of yours, replaced whole. At most 64 entries, names of 1 to 64 characters, 4096 bytes together. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Limits that all its keys share, on top of each key's own, each with a name of its own; replaced whole. At most 16.
+   * Owners of root keys cannot have any.
+   */
+  readonly limits?: readonly Limit[] | undefined;
 }
 
 /** Which owners to list, and how. */
@@ -72,6 +82,12 @@ export interface ChangedOwner {
   readonly owner: Owner;
   /** The position of the change in the change log; see `VerifyRequest.minRevision`. */
   readonly revision: string;
+}
+
+/** An owner after a change that may take access away. */
+export interface NarrowedOwner extends ChangedOwner, Propagated {
+  /** No verification that starts after this time, on any replica, is judged by the owner from before the change. */
+  readonly effectiveTime: Date;
 }
 
 /** An owner after it was suspended, or with `validateOnly` as it is. */

@@ -1,3 +1,5 @@
+import type { Limit } from './limit.ts';
+
 /** Which resources a key may be used for: all of them, or the 1 to 1000 listed, of 1 to 256 characters each. */
 export type ResourceAccess = 'ALL' | { readonly ids: readonly string[] };
 
@@ -56,6 +58,8 @@ export interface Rules {
   readonly resourceAccess: ResourceAccess | null;
   /** From where and for what it may be used; each list is a rule of its own. */
   readonly restrictions: Restrictions;
+  /** Its rate limits and credits; those of policies are counted for each key alone. Empty: it says nothing. */
+  readonly limits: readonly Limit[];
   /** Data of yours, which a verification returns. Empty: it says nothing. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Labels, which a verification returns. Those of a key are also to filter by. Empty: it says nothing. */
@@ -73,6 +77,11 @@ export interface NewRules {
   readonly resourceAccess?: ResourceAccess | null | undefined;
   /** From where and for what it may be used. */
   readonly restrictions?: Restrictions | undefined;
+  /**
+   * Its rate limits and credits, each with a name of its own; those of a policy are counted for each of its keys alone. At
+   * most 16. Of several policies with a limit of one name, the first policy's holds. The limits of the owner hold as well.
+   */
+  readonly limits?: readonly Limit[] | undefined;
   /**
    * Data of yours, which a verification returns. At most 64 entries, names of 1 to 64 characters, 4096 bytes of names
    * and values together.
@@ -92,6 +101,10 @@ export type RulesChange = NewRules;
 export interface EffectiveRules extends Rules {
   /** Which resources it may be used for. */
   readonly resourceAccess: ResourceAccess;
+  /** The limits that are counted for the key alone. */
+  readonly limits: readonly Limit[];
+  /** The limits that it shares with the other keys of its owner. */
+  readonly ownerLimits: readonly Limit[];
   /** Whether its owner is suspended. */
   readonly ownerSuspended: boolean;
   /** Where each rule comes from. A rule that is not named is not set anywhere. */

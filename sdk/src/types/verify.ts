@@ -1,4 +1,5 @@
 import type { ClientRefusal, Verdict } from '../../../core/verdict.ts';
+import type { LimitStatus } from './limit.ts';
 
 /** One token and what its bearer wants to do. What is left out does not meet a rule of the key that asks for it. */
 export interface VerifyRequest {
@@ -22,6 +23,13 @@ export interface VerifyRequest {
   readonly scopeQuery?: string | undefined;
   /** Where the request came from. */
   readonly client?: ClientInfo | undefined;
+  /**
+   * What to take from which limit, by its name, in the limit's own unit: from all of them or from none. At most 32 of at
+   * most 1,000,000,000; 0 looks without taking, and refuses nothing. A limit that is not named is charged 1, or nothing if
+   * it is `onDemand`; of a name that both the key and its owner have, both are charged. A limit that neither has is
+   * INVALID_ARGUMENT.
+   */
+  readonly charges?: Readonly<Record<string, number>> | undefined;
   /** Takes nothing and counts nothing: only looks. Default: false. */
   readonly checkOnly?: boolean | undefined;
   /** Answer from a state at least as fresh as this `revision`, which a change returned. */
@@ -63,14 +71,30 @@ export interface ValidResult {
   readonly verdict: 'VALID';
   /** The key that the token belongs to. */
   readonly key: VerifiedKey;
-  /** The limits that were looked at. Empty: the key has none. */
+  /** The limits that were charged or looked at, the key's before its owner's. */
   readonly limits: readonly LimitStatus[];
   /** The state that the verdict was taken from, at least. */
   readonly revision: string;
 }
 
 /** The token does not pass. */
-export interface RefusedResult {
+export type RefusedResult = RateLimitedResult | DeniedResult;
+
+/** A rate limit is used up: one with `refused` in `limits`. */
+export interface RateLimitedResult extends Refusal {
+  readonly verdict: 'RATE_LIMITED';
+  /** How long to wait before the next try, ms; null: the cost is more than the limit ever allows. */
+  readonly retryAfterMs: number | null;
+}
+
+/** The token does not pass, and no rate limit is why. */
+export interface DeniedResult extends Refusal {
+  readonly verdict: Exclude<Verdict, 'VALID' | 'RATE_LIMITED'>;
+  readonly retryAfterMs?: undefined;
+}
+
+/** What every refusal tells. */
+export interface Refusal {
   readonly valid: false;
   /** Why: the first check that failed. */
   readonly verdict: Exclude<Verdict, 'VALID'>;
@@ -83,9 +107,10 @@ export interface RefusedResult {
   readonly missingScopes: readonly string[];
   /** For CLIENT_NOT_ALLOWED: which condition did not hold. */
   readonly clientRefusal?: ClientRefusal;
-  /** For RATE_LIMITED: how long to wait before the next try, ms. */
-  readonly retryAfterMs?: number;
-  /** The limits that were looked at. Empty: the key has none. */
+  /**
+   * For RATE_LIMITED and CREDITS_EXHAUSTED: the limits that were to be charged or looked at, the key's before its owner's;
+   * those with `refused` are why. Else empty.
+   */
   readonly limits: readonly LimitStatus[];
   /** The state that the verdict was taken from, at least. */
   readonly revision: string;
@@ -111,16 +136,4 @@ export interface VerifiedKey {
   readonly policyIds: readonly string[];
   /** When it expires; null: never. */
   readonly expireTime: Date | null;
-}
-
-/** The state of one limit after a verification. */
-export interface LimitStatus {
-  /** The name of the limit. */
-  readonly name: string;
-  /** How much it allows in all. */
-  readonly limit: number;
-  /** How much of it is left. */
-  readonly remaining: number;
-  /** When it is whole again; null: it does not refill. */
-  readonly resetTime: Date | null;
 }
