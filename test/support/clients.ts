@@ -2,6 +2,7 @@ import { createChannel, createClient, Metadata, type Client } from 'nice-grpc';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { KeyServiceDefinition } from '../../proto/gen/latchkey/v1/key_service.ts';
 import { KeyspaceServiceDefinition } from '../../proto/gen/latchkey/v1/keyspace_service.ts';
+import { LimitServiceDefinition } from '../../proto/gen/latchkey/v1/limit_service.ts';
 import { OwnerServiceDefinition } from '../../proto/gen/latchkey/v1/owner_service.ts';
 import { PolicyServiceDefinition } from '../../proto/gen/latchkey/v1/policy_service.ts';
 import { ReplicaServiceDefinition } from '../../proto/gen/latchkey/v1/replica_service.ts';
@@ -15,6 +16,7 @@ export interface Clients {
   readonly policies: Client<PolicyServiceDefinition>;
   readonly replicas: Client<ReplicaServiceDefinition>;
   readonly owners: Client<OwnerServiceDefinition>;
+  readonly limits: Client<LimitServiceDefinition>;
   readonly health: Client<HealthDefinition>;
   close(): void;
 }
@@ -42,6 +44,7 @@ export function createClients(options: {
     policies: createClient(PolicyServiceDefinition, channel, everyCall),
     replicas: createClient(ReplicaServiceDefinition, channel, everyCall),
     owners: createClient(OwnerServiceDefinition, channel, everyCall),
+    limits: createClient(LimitServiceDefinition, channel, everyCall),
     health: createClient(HealthDefinition, channel, everyCall),
     close: () => channel.close(),
   };
