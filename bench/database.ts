@@ -14,6 +14,8 @@ export interface BenchDatabase {
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
   /** Makes it hold `count` keys, and returns up to `known` new ones whose tokens are known. */
   grow(count: number, known: number): Promise<readonly SeededKey[]>;
+  /** Makes copies of a key, whose tokens are known. */
+  copy(key: SeededKey, count: number): Promise<readonly SeededKey[]>;
   /** Deletes the database. */
   drop(): Promise<void>;
 }
@@ -49,6 +51,10 @@ export async function createDatabase(serverUrl: string): Promise<BenchDatabase> 
         const keys = await seedKeys(client, { template, count: count - size, known });
         size = count;
         return keys;
+      },
+      async copy({ id }, count) {
+        size += count;
+        return seedKeys(client, { template: { ...template, id }, count, known: count });
       },
       async drop() {
         await client.end();

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { newId } from '../core/ids.ts';
 import type { KeyAttributes } from '../core/key.ts';
+import { RATE_MAX, type Limit } from '../core/limit.ts';
 import { NO_RESTRICTIONS } from '../core/rules.ts';
 import { digestToken, newToken } from '../core/token.ts';
 import { keyWithToken } from '../server/lifecycle/create-key.ts';
@@ -16,6 +17,11 @@ export interface Template {
   readonly bare: SeededKey;
   /** A key with 20 path patterns, 20 address ranges and 50 scopes; what the benchmark asks for matches the last of each. */
   readonly ruled: SeededKey;
+  /** Keys like `bare` with rate limits that nothing reaches: one, and three. */
+  readonly limited: SeededKey;
+  readonly limitedThrice: SeededKey;
+  /** A key with a limit of 100 per 10 s. */
+  readonly tight: SeededKey;
 }
 
 /** A key whose token is known. */
@@ -52,6 +58,7 @@ export async function seedTemplate(store: Store): Promise<Template> {
       scopes: [],
       resourceAccess: null,
       restrictions: NO_RESTRICTIONS,
+      limits: [],
       metadata: {},
       tags: [],
       expireTimeMs: null,
@@ -99,7 +106,28 @@ export async function seedTemplate(store: Store): Promise<Template> {
       ],
     },
   });
-  return { ...key, keyspaceId: keyspace.id, tokenPrefix: keyspace.tokenPrefix, bare, ruled };
+  const limits = [
+    { name: 'calls', windowMs: 10_000 },
+    { name: 'burst', windowMs: 1000 },
+    { name: 'sustained', windowMs: 3_600_000 },
+  ].map(({ name, windowMs }) => rateLimit(name, RATE_MAX, windowMs));
+  const limited = await insert({ scopes: ['orders:read'], limits: limits.slice(0, 1) });
+  const limitedThrice = await insert({ scopes: ['orders:read'], limits });
+  return {
+    ...key,
+    keyspaceId: keyspace.id,
+    tokenPrefix: keyspace.tokenPrefix,
+    bare,
+    ruled,
+    limited,
+    limitedThrice,
+    tight: await insert({ scopes: ['orders:read'], limits: [rateLimit('calls', 100, 10_000)] }),
+  };
+}
+
+/** A rate limit that every verification charges. */
+export function rateLimit(name: string, limit: number, windowMs: number): Limit {
+  return { name, rule: { kind: 'RATE', limit, windowMs }, onDemand: false, onUnavailable: 'DENY' };
 }
 
 /**

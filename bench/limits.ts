@@ -1,0 +1,4 @@
+import { runCommand } from './command.ts';
+import { LIMITS } from './programs/limits.ts';
+
+await runCommand(LIMITS);
