@@ -152,12 +152,12 @@ export function createLogWatch(options: {
   const covers = ({ shard, seq }: Revision): boolean => shard === cursor.shard && seq <= cursor.seq;
 
   /**
-   * Polls until memory holds all up to a position, or may not answer; at most `leaseMs`, after which it holds what was
-   * committed before.
+   * Polls until memory holds all up to a position; at most `leaseMs`, after which it may not answer from before. That it
+   * may not answer right now is not enough: a poll that is under way may have read before, and make it answer again.
    */
   async function catchUp(revision: Revision): Promise<void> {
     const endMs = clock.monotonicMs() + leaseMs;
-    while (!covers(revision) && isFresh() && clock.monotonicMs() < endMs) {
+    while (!covers(revision) && !stopped && clock.monotonicMs() < endMs) {
       const polled = new Promise<void>((resolve) => awaitingPoll.push(resolve));
       hurry();
       await polled;

@@ -43,6 +43,8 @@ describe('a new key', () => {
     const { key, token, revision } = await latchkey.keys.create(given);
     expect(key).toEqual({
       ...given,
+      limits: [],
+      limitOverrides: [],
       id: expect.stringMatching(/^key_[0-9A-Za-z]{16}$/),
       tokenHint: `acme_${key.id.slice(4)}…${token.slice(-4)}`,
       state: 'ACTIVE',

@@ -20,7 +20,9 @@ export class NotConnected extends Error {
   override readonly name = 'NotConnected';
 
   constructor(cause: unknown) {
-    super('there is no connection to the database', { cause });
+    super(`there is no connection to the database: ${cause instanceof Error ? cause.message : ''}`, {
+      cause,
+    });
   }
 }
 

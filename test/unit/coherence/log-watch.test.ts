@@ -557,16 +557,38 @@ describe('a change that was found done', () => {
     expect(outcome.done).toBe(true);
   });
 
-  test('is effective at once where memory holds it, and where memory may not answer', async () => {
-    const { watch, startAt, passMs, fail } = watchUnderTest();
+  test('is effective at once where memory holds it', async () => {
+    const { watch, startAt } = watchUnderTest();
     await startAt(5);
     await expect(watch.confirm(at(5), false)).resolves.toEqual({ replicas: 7, confirmed: 6 });
+  });
+
+  test('is not effective because memory may not answer: a poll under way may make it answer again', async () => {
+    const { watch, clock, startAt, nextPoll, answer, passMs } = watchUnderTest();
+    await startAt(5);
+    await nextPoll();
+    await answer(5);
+    await nextPoll();
+    // Sent, and read; then the lease of the poll before lapses.
+    clock.advance(LEASE_MS - POLL_MS + 1);
+    expect(watch.isFresh()).toBe(false);
     const outcome = outcomeOf(watch.confirm(at(6), false));
+    await answer(5);
     await passMs(SOON_MS);
-    while (watch.isFresh()) await fail();
-    await passMs(POLL_MS);
-    await fail();
+    expect(outcome.done).toBe(false);
+    await answer(6);
     expect(outcome.done).toBe(true);
+  });
+
+  test('is effective after the lease at the latest', async () => {
+    const { watch, startAt, clock, fail } = watchUnderTest();
+    await startAt(5);
+    const startMs = clock.monotonicMs();
+    const outcome = outcomeOf(watch.confirm(at(6), false));
+    while (!outcome.done) await fail();
+    expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(LEASE_MS);
+    expect(clock.monotonicMs() - startMs).toBeLessThan(LEASE_MS + 2 * POLL_MS);
+    expect(watch.isFresh()).toBe(false);
   });
 
   test('of our own needs no poll', async () => {
