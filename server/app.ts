@@ -84,6 +84,9 @@ export async function startApp(options: {
     const replicaId = newId('replica');
     const engine = await openEngine(config, logger, replicaId);
     closers.push(() => engine.close());
+    let upkeep: ReturnType<typeof startUpkeep> | undefined;
+    // While calls finish, so does what it is doing, or its statement's time is up.
+    closers.push(async () => upkeep?.stop());
     await waitForDatabase(engine.knex, {
       timeoutMs: config.LATCHKEY_STARTUP_TIMEOUT_MS,
       logger,
@@ -173,12 +176,11 @@ export async function startApp(options: {
     isReady = () => !stopping && coherence.isFresh();
     transport.setServing(isReady());
     const health = setInterval(() => transport.setServing(isReady()), HEALTH_INTERVAL_MS);
-    const upkeep = startUpkeep({ engine, store, clock, logger });
+    upkeep = startUpkeep({ engine, store, clock, logger });
     closers.push(async () => {
       stopping = true;
       clearInterval(health);
       transport.setServing(false);
-      await upkeep.stop();
     });
 
     observeCache(metrics.observe, snapshots);

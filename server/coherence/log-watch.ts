@@ -157,7 +157,8 @@ export function createLogWatch(options: {
    */
   async function catchUp(revision: Revision): Promise<void> {
     const endMs = clock.monotonicMs() + leaseMs;
-    while (!covers(revision) && !stopped && clock.monotonicMs() < endMs) {
+    while (!covers(revision) && clock.monotonicMs() < endMs) {
+      if (stopped) return;
       const polled = new Promise<void>((resolve) => awaitingPoll.push(resolve));
       hurry();
       await polled;
