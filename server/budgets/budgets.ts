@@ -275,13 +275,22 @@ export function createBudgets(options: {
     );
   }
 
+  /** Those that had something to give back the last time. */
+  const returning = new Set<string>();
   const sweep = setInterval(() => {
     const nowMs = clock.monotonicMs();
     for (const [id, { allowance, usedMs }] of entries) {
       if (allowance instanceof RateAllowance) allowance.available(nowMs);
       else allowance.rest(nowMs);
-      if (allowance.hasReturns) ask(allowance, 0, 0).catch(() => {});
-      else if (nowMs - usedMs > FORGET_MS) entries.delete(id);
+      if (!allowance.hasReturns) {
+        if (nowMs - usedMs > FORGET_MS) entries.delete(id);
+        returning.delete(id);
+      } else if (returning.has(id)) {
+        ask(allowance, 0, 0).catch(() => {});
+      } else {
+        // Of a limit that is in use it goes with the next lease, which costs nothing.
+        returning.add(id);
+      }
     }
   }, SWEEP_MS);
   sweep.unref();

@@ -9,6 +9,12 @@ export type LiveRate = LiveLimit & { readonly rule: RateRule };
 /** How long tokens are kept at most, ms: what is not spent by then goes back, so that other replicas can have it. */
 export const CHUNK_LIFE_MS = 2000;
 
+/**
+ * How many buckets past the current one tokens may live: a quarter of the window. The further, the fewer leases; but what
+ * was spent counts until its label leaves, so also the longer a client that used up its limit has to wait.
+ */
+const AHEAD_MAX = BUCKETS / 4;
+
 /** Who has taken fewer times since the last lease is in no hurry for the next one. */
 export const TAKES_MIN = 4;
 
@@ -98,7 +104,8 @@ export class RateAllowance {
       if (chunk.left > 0) return;
       this.#chunks.shift();
       this.#want = Math.min(2 * chunk.granted, this.#limit.rule.limit);
-      this.#ahead >>= 1;
+      // Where little is left, tokens that live for long keep it from others.
+      if (!this.#isPlenty()) this.#ahead >>= 1;
     }
   }
 
@@ -200,6 +207,7 @@ export class RateAllowance {
       this.#giveBack(chunk);
       return;
     }
+    if (this.#isPlenty()) this.#lookFurther();
     this.#takes = 0;
     this.#chunks.push(chunk);
     this.#tokens += granted;
@@ -211,6 +219,16 @@ export class RateAllowance {
     for (const { label, count } of returns) this.#returns.set(label, (this.#returns.get(label) ?? 0) + count);
   }
 
+  /** Whether the ledger has half of the limit or more. */
+  #isPlenty(): boolean {
+    return 2 * (this.#known?.remaining ?? 0) >= this.#max;
+  }
+
+  #lookFurther(): void {
+    const bucketMs = this.#limit.rule.windowMs / BUCKETS;
+    this.#ahead = Math.min(2 * this.#ahead + 1, AHEAD_MAX, Math.ceil(CHUNK_LIFE_MS / bucketMs) - 1);
+  }
+
   #expire(nowMs: number): void {
     this.#chunks = this.#chunks.filter((chunk) => {
       if (nowMs < chunk.endMs) return true;
@@ -220,7 +238,7 @@ export class RateAllowance {
       this.#giveBack(chunk);
       // A little more than was spent.
       this.#want = Math.max(1, Math.ceil(1.25 * (chunk.granted - chunk.left)));
-      this.#ahead = Math.min(2 * this.#ahead + 1, BUCKETS - 1);
+      this.#lookFurther();
       return false;
     });
     this.#endMs = Math.min(Infinity, ...this.#chunks.map(({ endMs }) => endMs));

@@ -103,7 +103,7 @@ describe('an override', () => {
   test('holds from when it is known until its end, and then ends by itself', async () => {
     const cluster = clusterOf();
     expect(await exhaust(cluster, rateLimit(20, 1000))).toBe(20);
-    await cluster.wait(1200);
+    await cluster.wait(1400);
     const limit = overridden(20, 1000, 3, START_MS + 6000);
     const first = await cluster.charge([limit]);
     expect(first.states).toMatchObject([{ max: 3 }]);
@@ -113,7 +113,7 @@ describe('an override', () => {
     expect(await exhaust(cluster, limit)).toBe(3);
     await cluster.run(START_MS + 6000);
     expect(await exhaust(cluster, limit)).toBe(17);
-    await cluster.wait(1200);
+    await cluster.wait(1400);
     const later = await cluster.charge([limit]);
     expect(later.states).toMatchObject([{ max: 20 }]);
     expect(await exhaust(cluster, limit)).toBe(19);
