@@ -104,8 +104,6 @@ export class RateAllowance {
       if (chunk.left > 0) return;
       this.#chunks.shift();
       this.#want = Math.min(2 * chunk.granted, this.#limit.rule.limit);
-      // Where little is left, tokens that live for long keep it from others.
-      if (!this.#isPlenty()) this.#ahead >>= 1;
     }
   }
 
@@ -197,6 +195,7 @@ export class RateAllowance {
     if (remaining < need && granted === 0) this.#denial.learn(need, sentMs, retryMs);
     if (granted === 0) return;
     this.#denial.forgive();
+    this.#adaptLife(grant);
     const chunk = {
       label,
       granted,
@@ -207,7 +206,6 @@ export class RateAllowance {
       this.#giveBack(chunk);
       return;
     }
-    if (this.#isPlenty()) this.#lookFurther();
     this.#takes = 0;
     this.#chunks.push(chunk);
     this.#tokens += granted;
@@ -219,14 +217,13 @@ export class RateAllowance {
     for (const { label, count } of returns) this.#returns.set(label, (this.#returns.get(label) ?? 0) + count);
   }
 
-  /** Whether the ledger has half of the limit or more. */
-  #isPlenty(): boolean {
-    return 2 * (this.#known?.remaining ?? 0) >= this.#max;
-  }
-
-  #lookFurther(): void {
+  /** Where half of the limit or more is left, tokens may live longer; where little is, that would keep it from others. */
+  #adaptLife({ limit, remaining }: RateGrant): void {
     const bucketMs = this.#limit.rule.windowMs / BUCKETS;
-    this.#ahead = Math.min(2 * this.#ahead + 1, AHEAD_MAX, Math.ceil(CHUNK_LIFE_MS / bucketMs) - 1);
+    this.#ahead =
+      2 * remaining < limit
+        ? this.#ahead >> 1
+        : Math.min(2 * this.#ahead + 1, AHEAD_MAX, Math.ceil(CHUNK_LIFE_MS / bucketMs) - 1);
   }
 
   #expire(nowMs: number): void {
@@ -238,7 +235,6 @@ export class RateAllowance {
       this.#giveBack(chunk);
       // A little more than was spent.
       this.#want = Math.max(1, Math.ceil(1.25 * (chunk.granted - chunk.left)));
-      this.#lookFurther();
       return false;
     });
     this.#endMs = Math.min(Infinity, ...this.#chunks.map(({ endMs }) => endMs));
