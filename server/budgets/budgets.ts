@@ -9,6 +9,7 @@ import type {
   ChargeOutcome,
   LimitState,
 } from '../verification/budgets.ts';
+import type { Allowance } from './allowance.ts';
 import { createClockWatch } from './clock-watch.ts';
 import { CreditAllowance, type LiveCredits } from './credit-allowance.ts';
 import { createLeaseQueue } from './lease-queue.ts';
@@ -42,8 +43,6 @@ export interface Budgets extends VerifierBudgets {
   stats(): BudgetStats;
 }
 
-type Allowance = RateAllowance | CreditAllowance;
-
 /** How old may be what a look is answered with, ms. */
 const LOOK_MS = 100;
 
@@ -56,17 +55,28 @@ const SUSPENDED_MS = 5;
 /** An allowance that nobody has asked for in this time is forgotten, ms. */
 const FORGET_MS = 60_000;
 
-/** An allowance with the time at which it was last asked for. */
+/** An allowance with what keeps it supplied. */
 interface Entry {
   readonly allowance: Allowance;
+  /** Takes in the limit as a verification sees it. */
+  adopt(limit: LiveLimit): void;
+  /** See LeaseQueue.ask. */
+  ask(needed: number, wanted: number): Promise<void>;
+  /** See LeaseQueue.isAsked. */
+  isAsked(): boolean;
+  /** When it was last asked for. */
   usedMs: number;
+  /** Whether it had something to give back at the last sweep. */
+  returning: boolean;
 }
 
 /** A limit that a verification charges or looks at. */
 interface Due {
   readonly limit: LiveLimit;
-  readonly allowance: Allowance;
+  readonly entry: Entry;
   readonly cost: number;
+  /** See Allowance.deniedMs, as it was found last. */
+  deniedMs: number | undefined;
   /** Set once its ledger is known to be away and it may be passed all the same. */
   uncounted: boolean;
 }
@@ -105,36 +115,43 @@ export function createBudgets(options: {
   let uncounted = 0;
   let failing = false;
 
-  function ask(allowance: Allowance, needed: number, wanted: number): Promise<void> {
-    return allowance instanceof RateAllowance
-      ? rates.ask(allowance, needed, wanted)
-      : credits.ask(allowance, needed, wanted);
-  }
-
-  function isAsked(allowance: Allowance): boolean {
-    return allowance instanceof RateAllowance ? rates.isAsked(allowance) : credits.isAsked(allowance);
-  }
-
-  function allowanceOf(limit: LiveLimit, nowMs: number): Allowance {
-    let entry = entries.get(limit.ledgerId);
-    if (entry === undefined) {
-      const allowance = isRate(limit) ? new RateAllowance(limit) : new CreditAllowance(limit as LiveCredits);
-      entry = { allowance, usedMs: nowMs };
-      entries.set(limit.ledgerId, entry);
+  function openEntry(limit: LiveLimit): Entry {
+    const fresh = { usedMs: 0, returning: false };
+    if (isRate(limit)) {
+      const allowance = new RateAllowance(limit);
+      return {
+        ...fresh,
+        allowance,
+        // Of one ledger id all are rate limits, or none is.
+        adopt: (next) => allowance.adopt(next as LiveRate),
+        ask: (needed, wanted) => rates.ask(allowance, needed, wanted),
+        isAsked: () => rates.isAsked(allowance),
+      };
     }
+    const allowance = new CreditAllowance(limit as LiveCredits);
+    return {
+      ...fresh,
+      allowance,
+      adopt: (next) => allowance.adopt(next as LiveCredits),
+      ask: (needed, wanted) => credits.ask(allowance, needed, wanted),
+      isAsked: () => credits.isAsked(allowance),
+    };
+  }
+
+  function entryOf(limit: LiveLimit, nowMs: number): Entry {
+    let entry = entries.get(limit.ledgerId);
+    if (entry === undefined) entries.set(limit.ledgerId, (entry = openEntry(limit)));
     entry.usedMs = nowMs;
-    const { allowance } = entry;
-    if (allowance instanceof RateAllowance) allowance.adopt(limit as LiveRate);
-    else allowance.adopt(limit as LiveCredits);
-    return allowance;
+    entry.adopt(limit);
+    return entry;
   }
 
   /**
    * While a machine is suspended its monotonic clock may stand still, and what was leased would live too long. The wall
    * clock goes on: where it has gone further than the other since it was looked at last, all that is held goes back.
    */
-  function noteSuspension(nowMs: number): void {
-    const aheadMs = clock.nowMs() - nowMs;
+  function noteSuspension(nowMs: number, wallMs: number): void {
+    const aheadMs = wallMs - nowMs;
     if (aheadMs > wallAheadMs + SUSPENDED_MS) {
       for (const { allowance } of entries.values()) allowance.renounce();
     }
@@ -146,96 +163,86 @@ export function createBudgets(options: {
     for (const limit of limits) {
       const charge = charges.length === 0 ? undefined : charges.find((one) => one.limit === limit.name);
       if (charge === undefined && limit.onDemand) continue;
-      dues.push({ limit, allowance: allowanceOf(limit, nowMs), cost: charge?.cost ?? 1, uncounted: false });
+      const cost = charge?.cost ?? 1;
+      dues.push({ limit, entry: entryOf(limit, nowMs), cost, deniedMs: undefined, uncounted: false });
     }
     return dues;
   }
 
-  /** What becomes of the dues by what is known; the allowances of which more must be known if that is not enough. */
-  function settle(
-    dues: readonly Due[],
-    {
-      checkOnly,
-      startMs,
-      nowMs,
-    }: { readonly checkOnly: boolean; readonly startMs: number; readonly nowMs: number },
-  ): ChargeOutcome | Due[] {
-    noteSuspension(nowMs);
+  /**
+   * What becomes of the dues by what is known; those of which more must be known, if that is not enough.
+   * @param startMs when the verification began
+   */
+  function decide(dues: readonly Due[], checkOnly: boolean, startMs: number): ChargeOutcome | Due[] {
+    const nowMs = clock.monotonicMs();
+    const wallMs = clock.nowMs();
+    noteSuspension(nowMs, wallMs);
     // What was leased before a change that this process may not know of must not be spent.
     const sinceMs = isFresh() ? -Infinity : startMs;
-    let refused: Due | undefined;
-    let retryAfterMs = 0;
     const missing: Due[] = [];
+    let refused = false;
     for (const due of dues) {
-      const { allowance, cost } = due;
-      if (due.uncounted) continue;
-      const available =
-        allowance instanceof RateAllowance ? allowance.available(nowMs) : allowance.available(sinceMs);
+      const { cost, uncounted: passes } = due;
+      const { allowance } = due.entry;
+      due.deniedMs = undefined;
+      if (passes) continue;
+      const available = allowance.available(nowMs, sinceMs);
       if (cost > 0 && available >= cost) continue;
-      const deniedMs = cost === 0 ? undefined : allowance.deniedMs(cost, nowMs, startMs);
-      if (deniedMs !== undefined) {
-        if (refused === undefined || rank(due) < rank(refused)) refused = due;
-        if (allowance instanceof RateAllowance) retryAfterMs = Math.max(retryAfterMs, deniedMs);
+      due.deniedMs = cost === 0 ? undefined : allowance.deniedMs(cost, nowMs, startMs);
+      if (due.deniedMs !== undefined) {
+        refused = true;
         continue;
       }
       const looks = cost === 0 || checkOnly;
       const enough = looks && allowance.isKnownSince(Math.min(startMs, nowMs - LOOK_MS));
       if (!enough || allowance.remaining(nowMs) < cost) missing.push(due);
     }
-    if (refused === undefined && missing.length > 0) return missing;
-    if (refused === undefined && !checkOnly) {
-      for (const { allowance, cost, uncounted: passes } of dues) {
-        if (passes) uncounted += 1;
-        else if (cost > 0) allowance.take(cost);
-      }
-      for (const { allowance, cost, uncounted: passes } of dues) {
-        // Before the last is spent, so that nobody need wait.
-        if (cost > 0 && !passes && allowance.isLow() && !isAsked(allowance))
-          prefetch(allowance, nowMs, sinceMs);
-      }
+    if (!refused && missing.length > 0) return missing;
+    if (!refused && !checkOnly) takeAll(dues, nowMs, sinceMs);
+    return outcomeOf(dues, nowMs, wallMs);
+  }
+
+  function takeAll(dues: readonly Due[], nowMs: number, sinceMs: number): void {
+    for (const { entry, cost, uncounted: passes } of dues) {
+      if (passes) uncounted += 1;
+      else if (cost > 0) entry.allowance.take(cost);
     }
-    return outcomeOf(dues, { refused, retryAfterMs, startMs, nowMs });
+    for (const { entry, cost, uncounted: passes } of dues) {
+      const { allowance } = entry;
+      if (cost === 0 || passes || !allowance.isLow() || entry.isAsked()) continue;
+      // Before the last is spent, so that nobody need wait.
+      const more = allowance.available(nowMs, sinceMs) + 1;
+      entry.ask(more, more).catch(() => {});
+    }
   }
 
-  function prefetch(allowance: Allowance, nowMs: number, sinceMs: number): void {
-    const here =
-      allowance instanceof RateAllowance ? allowance.available(nowMs) : allowance.available(sinceMs);
-    ask(allowance, here + 1, here + 1).catch(() => {});
-  }
-
-  function outcomeOf(
-    dues: readonly Due[],
-    told: {
-      readonly refused: Due | undefined;
-      readonly retryAfterMs: number;
-      readonly startMs: number;
-      readonly nowMs: number;
-    },
-  ): ChargeOutcome {
-    const { refused, retryAfterMs, startMs, nowMs } = told;
-    const wallMs = clock.nowMs();
+  function outcomeOf(dues: readonly Due[], nowMs: number, wallMs: number): ChargeOutcome {
+    let refusal: ChargeOutcome['refusal'];
+    let retryAfterMs = 0;
     const states: LimitState[] = [];
-    for (const due of dues) {
-      const { limit, allowance, cost } = due;
-      const isRefused =
-        refused !== undefined && cost > 0 && allowance.deniedMs(cost, nowMs, startMs) !== undefined;
+    for (const { limit, entry, deniedMs, uncounted: passes } of dues) {
+      const { allowance } = entry;
+      const refused = deniedMs !== undefined;
+      if (refused && isRate(limit)) {
+        // Of several that refuse, a rate limit is named first.
+        refusal = 'RATE_LIMITED';
+        retryAfterMs = Math.max(retryAfterMs, deniedMs);
+      } else if (refused) {
+        refusal ??= 'CREDITS_EXHAUSTED';
+      }
       // Nothing can be said of it.
-      if (due.uncounted || (!isRefused && !allowance.isKnown)) continue;
+      if (passes || (!refused && !allowance.isKnown)) continue;
       const resetMs = allowance.resetMs(nowMs);
       states.push({
         limit,
         max: allowance.max,
         remaining: allowance.remaining(nowMs),
         resetTimeMs: resetMs === undefined ? undefined : wallMs + resetMs,
-        refused: isRefused,
+        refused,
       });
     }
-    const rated = refused?.allowance instanceof RateAllowance;
-    return {
-      refusal: refused === undefined ? undefined : rated ? 'RATE_LIMITED' : 'CREDITS_EXHAUSTED',
-      retryAfterMs: rated && retryAfterMs !== Infinity ? retryAfterMs : undefined,
-      states,
-    };
+    const comesBack = refusal === 'RATE_LIMITED' && retryAfterMs !== Infinity;
+    return { refusal, retryAfterMs: comesBack ? retryAfterMs : undefined, states };
   }
 
   /** Logs when the ledger is away, and when it is there again. */
@@ -257,7 +264,7 @@ export function createBudgets(options: {
     await Promise.all(
       missing.map(async (due) => {
         try {
-          await ask(due.allowance, due.cost, checkOnly ? 0 : due.cost);
+          await due.entry.ask(due.cost, checkOnly ? 0 : due.cost);
         } catch (error) {
           if (due.limit.onUnavailable === 'DENY') {
             throw new Fault(
@@ -275,22 +282,15 @@ export function createBudgets(options: {
     );
   }
 
-  /** Those that had something to give back the last time. */
-  const returning = new Set<string>();
   const sweep = setInterval(() => {
     const nowMs = clock.monotonicMs();
-    for (const [id, { allowance, usedMs }] of entries) {
-      if (allowance instanceof RateAllowance) allowance.available(nowMs);
-      else allowance.rest(nowMs);
-      if (!allowance.hasReturns) {
-        if (nowMs - usedMs > FORGET_MS) entries.delete(id);
-        returning.delete(id);
-      } else if (returning.has(id)) {
-        ask(allowance, 0, 0).catch(() => {});
-      } else {
-        // Of a limit that is in use it goes with the next lease, which costs nothing.
-        returning.add(id);
-      }
+    for (const [id, entry] of entries) {
+      const { allowance } = entry;
+      allowance.rest(nowMs);
+      // Of a limit that is in use it goes with the next lease, which costs nothing: so not at the first sweep.
+      if (allowance.hasReturns && entry.returning) entry.ask(0, 0).catch(() => {});
+      entry.returning = allowance.hasReturns;
+      if (!entry.returning && nowMs - entry.usedMs > FORGET_MS) entries.delete(id);
     }
   }, SWEEP_MS);
   sweep.unref();
@@ -305,7 +305,7 @@ export function createBudgets(options: {
     tryCharge(limits, charges, checkOnly) {
       requireKnown(limits, charges);
       const nowMs = clock.monotonicMs();
-      const outcome = settle(duesOf(limits, charges, nowMs), { checkOnly, startMs: nowMs, nowMs });
+      const outcome = decide(duesOf(limits, charges, nowMs), checkOnly, nowMs);
       return Array.isArray(outcome) ? undefined : outcome;
     },
 
@@ -314,7 +314,7 @@ export function createBudgets(options: {
       const startMs = clock.monotonicMs();
       const dues = duesOf(limits, charges, startMs);
       for (;;) {
-        const outcome = settle(dues, { checkOnly, startMs, nowMs: clock.monotonicMs() });
+        const outcome = decide(dues, checkOnly, startMs);
         if (!Array.isArray(outcome)) return outcome;
         await askFor(outcome, checkOnly);
       }
@@ -328,9 +328,9 @@ export function createBudgets(options: {
     async stop() {
       clearInterval(sweep);
       await Promise.all([rates.idle(), credits.idle()]);
-      const last = [...entries.values()].map(async ({ allowance }) => {
+      const last = [...entries.values()].map(async ({ allowance, ask }) => {
         allowance.renounce();
-        if (allowance.hasReturns) await ask(allowance, 0, 0);
+        if (allowance.hasReturns) await ask(0, 0);
       });
       const results = await Promise.allSettled(last);
       const lost = results.filter(({ status }) => status === 'rejected').length;
@@ -353,9 +353,6 @@ export function createBudgets(options: {
 }
 
 const isRate = (limit: LiveLimit): limit is LiveRate => limit.rule.kind === 'RATE';
-
-/** Of several that refuse, a rate limit is named first. */
-const rank = ({ allowance }: Due): number => (allowance instanceof RateAllowance ? 0 : 1);
 
 /** @throws Fault INVALID_FIELD for a charge of a limit that is not there */
 function requireKnown(limits: readonly LiveLimit[], charges: readonly Charge[]): void {

@@ -1,6 +1,6 @@
 import type { CreditRule, LiveLimit } from '../../core/limit.ts';
+import { TAKES_MIN, type Allowance } from './allowance.ts';
 import { createDenial, type Denial } from './denial.ts';
-import { TAKES_MIN } from './rate-allowance.ts';
 import type { CreditGrant, CreditLease } from './ports.ts';
 
 /** A live limit that is a balance. */
@@ -17,7 +17,7 @@ const IDLE_MS = 2000;
  * already, so they do not end; but a balance that is set makes them void, so they are spent only by who knows that it was
  * not. Times are of the monotonic clock.
  */
-export class CreditAllowance {
+export class CreditAllowance implements Allowance {
   #limit: LiveCredits;
   #credits = 0;
   /** When the oldest of them were asked for. */
@@ -52,16 +52,11 @@ export class CreditAllowance {
     this.#limit = limit;
   }
 
-  /**
-   * How many credits may be spent.
-   * @param sinceMs only those that were asked for after this; others go back
-   */
-  available(sinceMs: number): number {
+  available(_nowMs: number, sinceMs: number): number {
     if (this.#sinceMs < sinceMs) this.renounce();
     return this.#credits;
   }
 
-  /** Spends credits that are available. */
   take(cost: number): void {
     this.#credits -= cost;
     this.#spent += cost;
@@ -69,41 +64,31 @@ export class CreditAllowance {
     if (this.#credits === 0) this.#sinceMs = Infinity;
   }
 
-  /**
-   * Whether it is known that the ledger has not what is missing; then when to ask again for it, ms from now.
-   * @param sinceMs see Denial.ofMs
-   */
-  deniedMs(cost: number, nowMs: number, sinceMs = Infinity): number | undefined {
+  deniedMs(cost: number, nowMs: number, sinceMs: number): number | undefined {
     return this.#denial.ofMs(cost - this.#credits, nowMs, sinceMs);
   }
 
-  /** Whether the ledger should be asked before the credits are spent. */
   isLow(): boolean {
     return this.#takes >= TAKES_MIN && this.#credits * 4 <= this.#spent && !this.#denial.isKnown();
   }
 
-  /** How many are left, here and in the ledger, as far as is known. */
   remaining(): number {
     return this.#credits + (this.#known?.balance ?? 0);
   }
 
-  /** Whether the ledger has told what is left. */
   get isKnown(): boolean {
     return this.#known !== undefined;
   }
 
-  /** Whether it has since a time. */
   isKnownSince(sinceMs: number): boolean {
     return this.#known !== undefined && this.#known.atMs >= sinceMs;
   }
 
-  /** When the balance is refilled, ms from now; undefined: never, or it is not known. */
   resetMs(nowMs: number): number | undefined {
     const leftMs = (this.#known?.refillAtMs ?? Infinity) - nowMs;
     return leftMs > 0 && leftMs !== Infinity ? leftMs : undefined;
   }
 
-  /** Gives up all credits: they go back with the next lease. What was refused may be there now. */
   renounce(): void {
     this.#overtaken = true;
     this.#returns += this.#credits;
@@ -113,12 +98,10 @@ export class CreditAllowance {
     this.#known = undefined;
   }
 
-  /** Whether something waits to go back. */
   get hasReturns(): boolean {
     return this.#returns > 0;
   }
 
-  /** Gives up what nobody has needed for a while. */
   rest(nowMs: number): void {
     if (this.#credits > 0 && nowMs - this.#leasedMs > IDLE_MS) this.renounce();
   }

@@ -1,4 +1,5 @@
 import type { LiveLimit, RateRule } from '../../core/limit.ts';
+import { TAKES_MIN, type Allowance } from './allowance.ts';
 import { BUCKETS } from './buckets.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { LabelledTokens, RateGrant, RateLease } from './ports.ts';
@@ -14,9 +15,6 @@ export const CHUNK_LIFE_MS = 2000;
  * was spent counts until its label leaves, so also the longer a client that used up its limit has to wait.
  */
 const AHEAD_MAX = BUCKETS / 4;
-
-/** Who has taken fewer times since the last lease is in no hurry for the next one. */
-export const TAKES_MIN = 4;
 
 /** How much shorter than the database's a span is on our clock, which may run that much slower: 0.1 %, and a half ms. */
 const CLOCK_RATE = 0.999;
@@ -38,7 +36,7 @@ interface Chunk {
  * A span that the database tells counts from some moment after the call was sent; counted from its sending, and a little
  * shorter, it ends before the database's does.
  */
-export class RateAllowance {
+export class RateAllowance implements Allowance {
   #limit: LiveRate;
   /** In the order in which they were leased. */
   #chunks: Chunk[] = [];
@@ -70,7 +68,6 @@ export class RateAllowance {
     return this.#limit.ledgerId;
   }
 
-  /** The number that holds, as far as is known. */
   get max(): number {
     return this.#max;
   }
@@ -86,13 +83,12 @@ export class RateAllowance {
     this.#want = 1;
   }
 
-  /** How many tokens may be spent now. */
+  /** Tokens are leased under the limit as it was read with the key, so none is void for a change that came since. */
   available(nowMs: number): number {
-    if (nowMs >= this.#endMs) this.#expire(nowMs);
+    this.rest(nowMs);
     return this.#tokens;
   }
 
-  /** Spends tokens that are available. */
   take(cost: number): void {
     this.#tokens -= cost;
     this.#takes += 1;
@@ -107,47 +103,36 @@ export class RateAllowance {
     }
   }
 
-  /**
-   * Whether it is known that the ledger has not what is missing; then when to ask again for it, ms from now; Infinity: it
-   * never will.
-   * @param sinceMs see Denial.ofMs
-   */
-  deniedMs(cost: number, nowMs: number, sinceMs = Infinity): number | undefined {
+  deniedMs(cost: number, nowMs: number, sinceMs: number): number | undefined {
     const { rule, override } = this.#limit;
     // An override may be over, or not begun to hold by the database's clock.
     if (cost > Math.max(rule.limit, override?.value ?? 0)) return Infinity;
     return this.#denial.ofMs(cost - this.#tokens, nowMs, sinceMs);
   }
 
-  /** Whether the ledger should be asked before the tokens are spent. */
   isLow(): boolean {
     return this.#takes >= TAKES_MIN && this.#tokens * 4 <= this.#want && !this.#denial.isKnown();
   }
 
-  /** How many are left, here and in the ledger, as far as is known. */
   remaining(nowMs: number): number {
     const known = this.#known;
     if (known === undefined || nowMs >= known.resetAtMs) return this.#max;
     return Math.min(this.#max, this.#tokens + known.remaining);
   }
 
-  /** Whether the ledger has told what is left. */
   get isKnown(): boolean {
     return this.#known !== undefined;
   }
 
-  /** Whether it has since a time. */
   isKnownSince(sinceMs: number): boolean {
     return this.#known !== undefined && this.#known.atMs >= sinceMs;
   }
 
-  /** When nothing counts any more, ms from now; undefined: nothing does, or it is not known. */
   resetMs(nowMs: number): number | undefined {
     const leftMs = (this.#known?.resetAtMs ?? 0) - nowMs;
     return leftMs > 0 ? leftMs : undefined;
   }
 
-  /** Gives up all tokens: they go back with the next lease. */
   renounce(): void {
     this.#overtaken = true;
     for (const chunk of this.#chunks) this.#giveBack(chunk);
@@ -158,7 +143,10 @@ export class RateAllowance {
     this.#known = undefined;
   }
 
-  /** Whether something waits to go back. */
+  rest(nowMs: number): void {
+    if (nowMs >= this.#endMs) this.#expire(nowMs);
+  }
+
   get hasReturns(): boolean {
     return this.#returns.size > 0;
   }
@@ -179,7 +167,7 @@ export class RateAllowance {
       id: ledgerId,
       limit: rule.limit,
       windowMs: rule.windowMs,
-      override: override === null ? undefined : override,
+      override: override ?? undefined,
       need,
       want: need === 0 || wanted === 0 ? 0 : Math.max(need, this.#want, wanted - this.#tokens),
       ahead: this.#ahead,
@@ -246,12 +234,9 @@ export class RateAllowance {
 }
 
 function isSame(one: LiveRate, other: LiveRate): boolean {
-  return one.rule.limit === other.rule.limit && isSameOverride(one.override, other.override ?? undefined);
-}
-
-function isSameOverride(
-  one: LiveRate['override'],
-  other: { readonly value: number; readonly endTimeMs: number } | undefined,
-): boolean {
-  return one?.value === other?.value && one?.endTimeMs === other?.endTimeMs;
+  return (
+    one.rule.limit === other.rule.limit &&
+    one.override?.value === other.override?.value &&
+    one.override?.endTimeMs === other.override?.endTimeMs
+  );
 }
