@@ -96,7 +96,11 @@ export function effectiveRules(key: Rules, policies: readonly PolicyRecord[]): E
         JSON.stringify,
       ),
     },
-    limits: choose<readonly Limit[]>('limits', ({ limits }) => limits, isNotEmpty, firstOfEachName),
+    limits: list<Limit>(
+      'limits',
+      ({ limits }) => limits,
+      ({ name }) => name,
+    ),
     metadata: choose(
       'metadata',
       ({ metadata }) => metadata,
@@ -113,16 +117,11 @@ const itself = (text: string): string => text;
 
 const isNotEmpty = (values: readonly unknown[]): boolean => values.length > 0;
 
+/** Of values of one identity the first. */
 function uniqueBy<T>(values: readonly T[], identity: (value: T) => string): readonly T[] {
-  // A map keeps the place where a name stood first.
-  return [...new Map(values.map((value) => [identity(value), value])).values()];
-}
-
-/** Limits of several policies; what the first one that has a name says of it holds. */
-function firstOfEachName(lists: readonly (readonly Limit[])[]): readonly Limit[] {
-  const byName = new Map<string, Limit>();
-  for (const limit of lists.flat()) if (!byName.has(limit.name)) byName.set(limit.name, limit);
-  return [...byName.values()];
+  const byIdentity = new Map<string, T>();
+  for (const value of values) if (!byIdentity.has(identity(value))) byIdentity.set(identity(value), value);
+  return [...byIdentity.values()];
 }
 
 function uniteAccess(accesses: readonly (ResourceAccess | null)[]): ResourceAccess {
