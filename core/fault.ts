@@ -115,6 +115,17 @@ export class Fault extends Error {
   }
 }
 
+/** When it is worth trying again after the database did not answer, ms. */
+const DATABASE_RETRY_MS = 1000;
+
+/** The fault of a database that does not answer. @param cause what it was noticed by */
+export function databaseUnavailable(
+  cause: unknown,
+  message = 'the database does not answer; try again shortly',
+): Fault {
+  return new Fault('DATABASE_UNAVAILABLE', message, { retryAfterMs: DATABASE_RETRY_MS, cause });
+}
+
 /** The fault of one or more fields out of their bounds. */
 export function invalidFields(violations: readonly FieldViolation[]): Fault {
   const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');

@@ -1,5 +1,5 @@
 import type { Change } from '../../core/change.ts';
-import { Fault, invalidFields } from '../../core/fault.ts';
+import { databaseUnavailable, invalidFields } from '../../core/fault.ts';
 import type { LiveLimit } from '../../core/limit.ts';
 import type { Clock } from '../telemetry/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -266,16 +266,8 @@ export function createBudgets(options: {
         try {
           await due.entry.ask(due.cost, checkOnly ? 0 : due.cost);
         } catch (error) {
-          if (due.limit.onUnavailable === 'DENY') {
-            throw new Fault(
-              'DATABASE_UNAVAILABLE',
-              'the limits of the key cannot be looked up now; try again',
-              {
-                retryAfterMs: 1000,
-                cause: error,
-              },
-            );
-          }
+          if (due.limit.onUnavailable === 'DENY')
+            throw databaseUnavailable(error, 'the limits of the key cannot be looked up now; try again');
           due.uncounted = true;
         }
       }),

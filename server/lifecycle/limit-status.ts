@@ -1,4 +1,4 @@
-import { Fault } from '../../core/fault.ts';
+import { databaseUnavailable } from '../../core/fault.ts';
 import type { CreditRule, LimitOverride, LiveLimit, RateRule } from '../../core/limit.ts';
 import { isOverrideLive, keyLiveLimits, ownerLiveLimits } from '../../core/live-limits.ts';
 import type { Ledger } from '../budgets/ports.ts';
@@ -105,10 +105,7 @@ export async function readLedger(
     readRates(ledger, rates),
     readBalances(ledger, balances),
   ]).catch((error: unknown) => {
-    throw new Fault('DATABASE_UNAVAILABLE', 'the database does not answer; try again shortly', {
-      retryAfterMs: 1000,
-      cause: error,
-    });
+    throw databaseUnavailable(error);
   });
   return new Map([...rateCounts, ...balanceCounts]);
 }

@@ -1,4 +1,4 @@
-import { Fault } from '../../core/fault.ts';
+import { databaseUnavailable, Fault } from '../../core/fault.ts';
 
 /** SQLSTATEs and system codes by what they mean to us. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const UNAVAILABLE = new Set([
@@ -25,9 +25,6 @@ const COLLISION = new Set(['40001', '40P01']);
 /** Errors of pg and knex that carry no code. */
 const UNAVAILABLE_TEXT =
   /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|timeout expired|Query read timeout|Timeout acquiring a connection|Unable to acquire a connection|not queryable|Connection ended/i;
-
-/** When a caller should try again, ms. */
-const RETRY_AFTER_MS = 1000;
 
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
@@ -58,12 +55,7 @@ export function isForeignKeyViolation(error: unknown): boolean {
 /** The fault that an error of the database stands for; other errors are returned as they are. */
 export function faultOf(error: unknown): unknown {
   if (error instanceof Fault) return error;
-  if (isUnavailable(error)) {
-    return new Fault('DATABASE_UNAVAILABLE', 'the database does not answer; try again shortly', {
-      retryAfterMs: RETRY_AFTER_MS,
-      cause: error,
-    });
-  }
+  if (isUnavailable(error)) return databaseUnavailable(error);
   if (isCollision(error)) {
     return new Fault('CONFLICT', 'the change kept colliding with others; try again', { cause: error });
   }
