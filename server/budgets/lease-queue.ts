@@ -26,7 +26,7 @@ export interface LeaseQueue<A> {
   stats(): { readonly calls: number; readonly leases: number; readonly failures: number };
 }
 
-/** The most leases in one call. */
+/** The most leases in one call: it holds the locks of all its rows until it ends. */
 const BATCH_MAX = 1000;
 
 /** Those who wait for one allowance. */

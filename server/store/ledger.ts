@@ -9,9 +9,6 @@ import {
 import type { LedgerConnection } from './engines/engine.ts';
 import { NotConnected } from './engines/lone-connection.ts';
 
-/** Leases in one call: it holds the locks of all its rows until it ends. */
-const BATCH = 1000;
-
 /** Numbers as the driver gives them. */
 type Row<Column extends string> = Readonly<Record<Column, string | null>>;
 
@@ -48,7 +45,7 @@ export function createLedger({
   };
   const nowUs = (): string | null => (nowMs === undefined ? null : String(Math.round(nowMs() * 1000)));
 
-  async function leaseSomeRates(leases: readonly RateLease[]): Promise<readonly RateGrant[]> {
+  async function leaseSortedRates(leases: readonly RateLease[]): Promise<readonly RateGrant[]> {
     const returns = leases.map((lease) => lease.returns);
     let returned = 0;
     const rows = await query<
@@ -79,7 +76,7 @@ export function createLedger({
     }));
   }
 
-  async function leaseSomeCredits(leases: readonly CreditLease[]): Promise<readonly CreditGrant[]> {
+  async function leaseSortedCredits(leases: readonly CreditLease[]): Promise<readonly CreditGrant[]> {
     const rows = await query<Row<'granted' | 'left_balance' | 'current_generation' | 'refill_us'>>(
       LEASE_CREDITS,
       [
@@ -105,26 +102,20 @@ export function createLedger({
   }
 
   return {
-    leaseRates: (leases) => inSortedBatches(leases, leaseSomeRates),
-    leaseCredits: (leases) => inSortedBatches(leases, leaseSomeCredits),
+    leaseRates: (leases) => inOrder(leases, leaseSortedRates),
+    leaseCredits: (leases) => inOrder(leases, leaseSortedCredits),
   };
 }
 
 /** Asks in the order of the ids, so that batches of several replicas wait for each other in one order and never lock up. */
-async function inSortedBatches<L extends { readonly id: string }, G>(
+async function inOrder<L extends { readonly id: string }, G>(
   leases: readonly L[],
-  ask: (batch: readonly L[]) => Promise<readonly G[]>,
+  ask: (sorted: readonly L[]) => Promise<readonly G[]>,
 ): Promise<readonly G[]> {
+  if (leases.length === 0) return [];
   const sorted = [...leases.entries()].toSorted(([, one], [, other]) => (one.id < other.id ? -1 : 1));
-  const answers: [place: number, answer: G][] = [];
-  for (let start = 0; start < sorted.length; start += BATCH) {
-    const batch = sorted.slice(start, start + BATCH);
-    const grants = await ask(batch.map(([, lease]) => lease)).catch((error: unknown) => {
-      // The batches before were done.
-      throw start > 0 && error instanceof LedgerUnreached ? error.cause : error;
-    });
-    if (grants.length !== batch.length) throw new Error('the ledger did not answer every lease');
-    for (const [index, grant] of grants.entries()) answers.push([batch[index]?.[0] ?? 0, grant]);
-  }
-  return answers.toSorted(([one], [other]) => one - other).map(([, answer]) => answer);
+  const grants = await ask(sorted.map(([, lease]) => lease));
+  if (grants.length !== leases.length) throw new Error('the ledger did not answer every lease');
+  const answers = grants.map((grant, index) => [sorted[index]?.[0] ?? 0, grant] as const);
+  return answers.toSorted(([one], [other]) => one - other).map(([, grant]) => grant);
 }
