@@ -13,7 +13,7 @@ import { administer } from '../../support/administer.ts';
 import { createClients, type Clients } from '../../support/clients.ts';
 import { createDatabase } from '../../support/create-database.ts';
 import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
-import { buildWithout } from '../../support/limit-history/without-remedy.ts';
+import { buildWithout } from '../../support/without-remedy.ts';
 import { worstInterval, type Admission } from '../../support/limit-history/worst-interval.ts';
 import { runPostgres, type RunningPostgres } from '../../support/run-postgres.ts';
 import { spawnServer } from '../../support/spawn-server.ts';

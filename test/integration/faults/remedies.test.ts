@@ -12,7 +12,7 @@ import { Verdict } from '../../../proto/gen/latchkey/v1/verify_service.ts';
 import { createClients, type Clients } from '../../support/clients.ts';
 import { createDatabase, type TestDatabase } from '../../support/create-database.ts';
 import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
-import { buildWithout, type Program, type Remedy } from '../../support/history/without-remedy.ts';
+import { buildWithout, type Program, type Remedy } from '../../support/without-remedy.ts';
 import { spawnServer, type ServerProcess } from '../../support/spawn-server.ts';
 import { startServer } from '../../support/start-server.ts';
 import { LOG_PAGE_MAX } from '../../../server/coherence/ports.ts';

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The remedies that a run can do without, each with what stands for it in the compiled server, and what instead. */
-export const REMEDIES = {
+const REMEDIES = {
   /** Memory answers by the lease of the poll before the last one. */
   'the lease counts from the poll before': {
     file: 'server/coherence/log-watch.js',
@@ -27,6 +27,21 @@ export const REMEDIES = {
   'a gap in the log is noticed': {
     file: 'server/coherence/log-watch.js',
     changes: [['if (rows.length !== head.seq - sentCursor)', 'if (rows.length > head.seq - sentCursor)']],
+  },
+  /** What goes back is not sent with the next lease again. */
+  'tokens go back once': {
+    file: 'server/budgets/rate-allowance.js',
+    changes: [['this.#returns.clear();', '']],
+  },
+  /** A token may not be spent whenever. */
+  'tokens end with their bucket': {
+    file: 'server/budgets/rate-allowance.js',
+    changes: [['if (nowMs >= this.#endMs)', 'if (nowMs < 0)']],
+  },
+  /** Credits are not kept that were leased before the balance was set, and came after that was heard of. */
+  'a lease that was overtaken goes back': {
+    file: 'server/budgets/credit-allowance.js',
+    changes: [['if (this.#overtaken)', 'if (false)']],
   },
 } as const satisfies Record<
   string,
