@@ -1,13 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Program } from '../bench.ts';
-import { startChild } from '../child.ts';
 import type { Comparison } from '../comparison.ts';
 import { startLatchkey } from '../latchkey.ts';
-import { findH2load } from '../load/h2load.ts';
-import { createNodeLoad } from '../load/node.ts';
-import type { NodeLoadAnswers } from '../processes/node-load-process.ts';
+import { startLoad } from '../load/start-load.ts';
 import { measureLeases } from '../scenarios/leases.ts';
 import { measureLimited } from '../scenarios/limited.ts';
 
@@ -35,11 +29,7 @@ export const LIMITS: Program = {
 
   async measure({ cores, database, progress, closeLater }, { quick }) {
     const plan = quick ? QUICK : FULL;
-    const directory = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
-    closeLater(() => rm(directory, { recursive: true, force: true }));
-    const nodeLoad = await startChild<NodeLoadAnswers>('node-load', { pin: cores.load });
-    closeLater(() => nodeLoad.stop());
-    const load = findH2load({ pin: cores.load, directory }) ?? createNodeLoad(nodeLoad);
+    const { load, nodeLoad } = await startLoad({ cores, closeLater });
     const comparisons: Comparison[] = [];
 
     progress('limits in memory');

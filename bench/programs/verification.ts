@@ -1,14 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Program } from '../bench.ts';
 import { startChild } from '../child.ts';
 import type { Comparison } from '../comparison.ts';
 import { startLatchkey } from '../latchkey.ts';
-import { findH2load } from '../load/h2load.ts';
-import { createNodeLoad } from '../load/node.ts';
+import { startLoad } from '../load/start-load.ts';
 import type { BareSelectAnswers } from '../processes/bare-select-process.ts';
-import type { NodeLoadAnswers } from '../processes/node-load-process.ts';
 import { measureCold, POOL_SIZE } from '../scenarios/cold.ts';
 import { measureMemory } from '../scenarios/memory.ts';
 import { measureWarm } from '../scenarios/warm.ts';
@@ -41,16 +36,12 @@ export const VERIFICATION: Program = {
 
   async measure({ cores, database, progress, closeLater }, { quick }) {
     const { warm, coldRounds, largeSize } = quick ? QUICK : FULL;
-    const directory = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
-    closeLater(() => rm(directory, { recursive: true, force: true }));
     const keys = await database.grow(FIRST_SIZE + 1, FIRST_SIZE);
 
     const bareSelect = await startChild<BareSelectAnswers>('bare-select', { pin: cores.server });
     closeLater(() => bareSelect.stop());
     await bareSelect.ask('connect', { url: database.url, poolSize: POOL_SIZE });
-    const nodeLoad = await startChild<NodeLoadAnswers>('node-load', { pin: cores.load });
-    closeLater(() => nodeLoad.stop());
-    const load = findH2load({ pin: cores.load, directory }) ?? createNodeLoad(nodeLoad);
+    const { load, nodeLoad } = await startLoad({ cores, closeLater });
 
     const comparisons: Comparison[] = [];
     progress('warm keys');

@@ -1,4 +1,5 @@
 import { connect } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../child.ts';
 import type { Comparison, Row, Sample } from '../comparison.ts';
 import type { BenchDatabase } from '../database.ts';
@@ -109,7 +110,7 @@ async function measureActive(options: {
     let turns = 0;
     for (; performance.now() - startMs < ms; turns += 1) {
       await Promise.all(batches.map((message) => callGrpc(session, target, message)));
-      await sleep(startMs + ((turns + 1) * 1000) / perSecond - performance.now());
+      await sleep(Math.max(0, startMs + ((turns + 1) * 1000) / perSecond - performance.now()));
     }
     return turns;
   }
@@ -146,8 +147,4 @@ async function measureActive(options: {
   } finally {
     session.close();
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 }

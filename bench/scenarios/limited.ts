@@ -4,9 +4,7 @@ import { startLatchkey } from '../latchkey.ts';
 import type { Blast, LoadGenerator } from '../load/load.ts';
 import { measure, type Measured } from '../measure.ts';
 import { requireValid, verifyMessage } from '../requests.ts';
-
-/** Calls at a time: on as many connections, and streams on each. */
-const BUSY = { connections: 8, streams: 8 };
+import { BUSY } from './warm-rounds.ts';
 
 /** How much to measure; each generation is a new process of the server, see `measureWarm`. */
 export interface LimitedPlan {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from '../child.ts';
 import type { Comparison, Row, Sample } from '../comparison.ts';
 import type { BenchDatabase } from '../database.ts';
@@ -113,8 +114,4 @@ function rows(cost: Cost, replicas: number, process: string): Row[] {
 /** None where the system does not tell. */
 function databaseRow(label: string, { databaseMs, seconds }: Cost, replicas: number): Row[] {
   return databaseMs === undefined ? [] : [{ label, samples: [{ ours: databaseMs / replicas / seconds }] }];
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

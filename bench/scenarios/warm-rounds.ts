@@ -10,7 +10,7 @@ import { batchMessage, callOnce, requireAllValid, requireValid, verifyMessage } 
 import type { SeededKey } from '../seed.ts';
 
 /** Calls at a time when a server is to be busy: on as many connections, and streams on each. */
-const BUSY = { connections: 8, streams: 8 };
+export const BUSY = { connections: 8, streams: 8 };
 const ALONE = { connections: 1, streams: 1 };
 export const BATCH_SIZE = 100;
 
