@@ -84,7 +84,7 @@ AS $function$
             FROM pg_catalog.generate_series(1, pg_catalog.length(folded)) AS place))
       $function$;
 
-CREATE OR REPLACE FUNCTION public.latchkey_lease_credits(ids text[], initials bigint[], refill_amounts bigint[], refill_intervals text[], refill_days integer[], refill_maxes bigint[], needs bigint[], wants bigint[], returned bigint[], generations bigint[], now_us bigint)
+CREATE OR REPLACE FUNCTION public.latchkey_lease_credits(ids text[], initials bigint[], refill_amounts bigint[], refill_intervals text[], refill_days integer[], refill_maxes bigint[], needs bigint[], demands bigint[], wants bigint[], returned bigint[], generations bigint[], now_us bigint)
  RETURNS TABLE(granted bigint, left_balance bigint, current_generation bigint, refill_us bigint)
  LANGUAGE plpgsql
  SET enable_seqscan TO 'off'
@@ -133,7 +133,7 @@ AS $function$
         granted := 0;
         IF wants[i] > 0 AND left_balance >= needs[i] AND left_balance > 0 THEN
           granted := least(left_balance,
-            greatest(needs[i], least(wants[i], (left_balance + 2 * live - 1) / (2 * live))));
+            greatest(needs[i], demands[i], least(wants[i], (left_balance + 2 * live - 1) / (2 * live))));
           left_balance := left_balance - granted;
           changed := true;
         END IF;
@@ -164,7 +164,7 @@ AS $function$
   END
   $function$;
 
-CREATE OR REPLACE FUNCTION public.latchkey_lease_rates(ids text[], limits bigint[], windows_ms bigint[], override_values bigint[], override_ends_ms bigint[], needs bigint[], wants bigint[], aheads bigint[], return_ends integer[], return_labels bigint[], return_counts bigint[], now_us bigint)
+CREATE OR REPLACE FUNCTION public.latchkey_lease_rates(ids text[], limits bigint[], windows_ms bigint[], override_values bigint[], override_ends_ms bigint[], needs bigint[], demands bigint[], wants bigint[], lives_us bigint[], return_ends integer[], return_labels bigint[], return_counts bigint[], now_us bigint)
  RETURNS TABLE(granted bigint, label bigint, left_us bigint, allowed bigint, remaining bigint, retry_us bigint, reset_us bigint, time_us bigint)
  LANGUAGE plpgsql
  SET enable_seqscan TO 'off'
@@ -174,7 +174,6 @@ AS $function$
     buckets CONSTANT integer := 20;
     slots CONSTANT integer := 2 * buckets;
     width bigint;
-    ahead bigint;
     first_return integer;
     last_return integer := 0;
     again boolean;
@@ -199,7 +198,6 @@ AS $function$
 
     FOR i IN 1 .. coalesce(array_length(ids, 1), 0) LOOP
       width := windows_ms[i] * 1000 / buckets;
-      ahead := greatest(0, least(aheads[i], buckets - 1));
       first_return := last_return + 1;
       last_return := return_ends[i];
       again := false;
@@ -240,9 +238,9 @@ AS $function$
           remaining := remaining - slot_count;
         END LOOP;
 
-        label := cur + ahead;
+        label := greatest(cur, least((time_us + lives_us[i]) / width, cur + buckets - 1));
         -- A clock that went back makes no life longer: it may go forth again.
-        left_us := least((label + 1) * width - time_us, (ahead + 1) * width);
+        left_us := least((label + 1) * width - time_us, (label - cur + 1) * width);
         IF overridden THEN
           left_us := least(left_us, override_end - time_us);
         END IF;
@@ -264,8 +262,8 @@ AS $function$
             retry_us := least(retry_us, override_end - time_us);
           END IF;
         ELSIF wants[i] > 0 AND remaining > 0 THEN
-          granted := least(remaining, greatest(needs[i], least(wants[i], (remaining + 2 * live - 1) / (2 * live))));
-          slot := buckets - ahead;
+          granted := least(remaining, greatest(needs[i], demands[i], least(wants[i], (remaining + 2 * live - 1) / (2 * live))));
+          slot := buckets - (label - cur);
           slot_counts[slot] := slot_counts[slot] + granted;
           changed := true;
         END IF;

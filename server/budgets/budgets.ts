@@ -198,11 +198,11 @@ export function createBudgets(options: {
       if (!enough || allowance.remaining(nowMs) < cost) missing.push(due);
     }
     if (!refused && missing.length > 0) return missing;
-    if (!refused && !checkOnly) takeAll(dues, nowMs, sinceMs);
+    if (!refused && !checkOnly) takeAll(dues);
     return outcomeOf(dues, nowMs, wallMs);
   }
 
-  function takeAll(dues: readonly Due[], nowMs: number, sinceMs: number): void {
+  function takeAll(dues: readonly Due[]): void {
     for (const { entry, cost, uncounted: passes } of dues) {
       if (passes) uncounted += 1;
       else if (cost > 0) entry.allowance.take(cost);
@@ -211,8 +211,7 @@ export function createBudgets(options: {
       const { allowance } = entry;
       if (cost === 0 || passes || !allowance.isLow() || entry.isAsked()) continue;
       // Before the last is spent, so that nobody need wait.
-      const more = allowance.available(nowMs, sinceMs) + 1;
-      entry.ask(more, more).catch(() => {});
+      entry.ask(0, 1).catch(() => {});
     }
   }
 

@@ -108,30 +108,32 @@ export class CreditAllowance implements Allowance {
 
   /**
    * What to ask the ledger. What goes back with it is gone from here: see RateAllowance.lease.
-   * @param needed what the first of those who wait would spend
-   * @param wanted what all of them would spend; 0: they only look
+   * @param needed what the first of those who wait would spend; 0: nobody waits
+   * @param wanted what all of them would spend, or more; 0: they only look
    */
   lease(needed: number, wanted: number, nowMs: number): CreditLease {
-    const need = Math.max(0, needed - this.#credits);
+    const looks = wanted === 0;
+    const need = Math.max(looks ? 0 : 1, needed - this.#credits);
     const returned = this.#returns;
     this.#returns = 0;
     this.#overtaken = false;
     const elapsedMs = Math.max(1, nowMs - this.#leasedMs);
     // At most twice what was spent since: so the measure finds its way up, too.
-    const demand = Math.ceil(this.#spent * Math.min(DEMAND_MS / elapsedMs, 2));
-    const looks = need === 0 || wanted === 0;
+    const usual = Math.ceil(this.#spent * Math.min(DEMAND_MS / elapsedMs, 2));
     if (!looks) {
       this.#leasedMs = nowMs;
       this.#spent = 0;
       this.#takes = 0;
     }
+    const demand = looks ? 0 : Math.max(need, wanted - this.#credits);
     const { rule, ledgerId } = this.#limit;
     return {
       id: ledgerId,
       initial: rule.initial,
       refill: rule.refill,
       need,
-      want: looks ? 0 : Math.max(need, demand, wanted - this.#credits),
+      demand,
+      want: looks ? 0 : Math.max(demand, usual),
       returned,
       generation: this.#generation,
     };

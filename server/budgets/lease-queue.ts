@@ -4,7 +4,8 @@ import { LedgerUnreached } from './ports.ts';
 export interface Leasing<L, G> {
   readonly id: string;
   lease(needed: number, wanted: number, nowMs: number): L;
-  settle(lease: L, grant: G, sentMs: number): void;
+  /** @param tookMs how long the call took that was sent at a time */
+  settle(lease: L, grant: G, sentMs: number, tookMs: number): void;
   /** The lease never reached the ledger. */
   restore(lease: L): void;
 }
@@ -13,7 +14,7 @@ export interface Leasing<L, G> {
 export interface LeaseQueue<A> {
   /**
    * Asks for an allowance; resolves once it has taken in the answer. Not all that was asked for need be there then.
-   * @param needed what the caller must have
+   * @param needed what the caller must have; 0: nobody waits
    * @param wanted what it would take; 0: it only looks
    * @throws what the ledger's call was rejected with
    */
@@ -35,7 +36,7 @@ interface Waiting<A> {
   readonly settled: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
-  /** Of the first who needs anything, a taker before one who only looks. */
+  /** Of the first who waits for it; else of the first who only looks. */
   needed: number;
   wanted: number;
 }
@@ -60,14 +61,20 @@ export function createLeaseQueue<L, G, A extends Leasing<L, G>>(options: {
     leased += leases.length;
     try {
       const grants = await call(leases);
+      const tookMs = monotonicMs() - sentMs;
       batch.forEach(({ allowance, resolve, reject }, index) => {
         const [lease, grant] = [leases[index], grants[index]];
         if (lease === undefined || grant === undefined) {
           reject(new Error(`the ledger answered ${grants.length} of ${leases.length} leases`));
           return;
         }
-        allowance.settle(lease, grant, sentMs);
+        allowance.settle(lease, grant, sentMs, tookMs);
         resolve();
+        // Those who came since may have enough by it; else they ask again.
+        const later = waiting.get(allowance.id);
+        if (later === undefined) return;
+        waiting.delete(allowance.id);
+        later.resolve();
       });
     } catch (error) {
       failures += 1;
@@ -80,9 +87,9 @@ export function createLeaseQueue<L, G, A extends Leasing<L, G>>(options: {
   }
 
   async function drain(): Promise<void> {
-    // Those who come in the same turn of the event loop go in the same call.
-    await new Promise((resolve) => setImmediate(resolve));
     while (waiting.size > 0) {
+      // Those who come in the same turn of the event loop go in the same call, and those whom an answer left wanting.
+      await new Promise((resolve) => setImmediate(resolve));
       const batch = [...waiting.values()].slice(0, BATCH_MAX);
       for (const { allowance } of batch) waiting.delete(allowance.id);
       flying = new Set(batch.map(({ allowance }) => allowance.id));
@@ -100,7 +107,9 @@ export function createLeaseQueue<L, G, A extends Leasing<L, G>>(options: {
         entry = { allowance, settled: promise, resolve, reject, wanted: 0, needed: 0 };
         waiting.set(allowance.id, entry);
       }
-      if (entry.needed === 0 || (entry.wanted === 0 && wanted > 0)) entry.needed = needed;
+      const looks = wanted === 0;
+      if (looks ? entry.wanted === 0 && entry.needed === 0 : entry.wanted === 0 || entry.needed === 0)
+        entry.needed = needed;
       entry.wanted += wanted;
       running ??= drain();
       return entry.settled;

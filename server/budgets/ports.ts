@@ -18,10 +18,15 @@ export interface RateLease {
   readonly override: { readonly value: number; readonly endTimeMs: number } | undefined;
   /** With fewer than these nothing is granted. */
   readonly need: number;
-  /** How many are wanted, at least `need`; 0: nothing is to be granted, only told. */
+  /** How many would be spent at once: so many are granted, or what is there. */
+  readonly demand: number;
+  /**
+   * How many are wanted, at least `need` and `demand`: those beyond them from a part of what is left, as other replicas
+   * may need some. 0: nothing is to be granted, only told.
+   */
   readonly want: number;
-  /** How many buckets past the current one the tokens may live. */
-  readonly ahead: number;
+  /** How long the tokens should live at least, ms. */
+  readonly lifeMs: number;
   /** What goes back first. */
   readonly returns: readonly LabelledTokens[];
 }
@@ -55,7 +60,12 @@ export interface CreditLease {
   readonly refill: CreditRefill | null;
   /** With fewer than these nothing is granted. */
   readonly need: number;
-  /** How many are wanted, at least `need`; 0: nothing is to be granted, only told. */
+  /** How many would be spent at once: so many are granted, or what is there. */
+  readonly demand: number;
+  /**
+   * How many are wanted, at least `need` and `demand`: those beyond them from a part of what is left, as other replicas
+   * may need some. 0: nothing is to be granted, only told.
+   */
   readonly want: number;
   /** How many go back first. They are taken only if the balance was not set since: see `generation`. */
   readonly returned: number;

@@ -55,6 +55,8 @@ export class RateAllowance implements Allowance {
   #want = 1;
   /** How many buckets past the current one to ask for. */
   #ahead = 0;
+  /** How long the last call of the ledger took. */
+  #tookMs = 0;
   /** What the ledger said last. */
   #known: { readonly atMs: number; readonly remaining: number; readonly resetAtMs: number } | undefined;
   #max: number;
@@ -154,11 +156,14 @@ export class RateAllowance implements Allowance {
   /**
    * What to ask the ledger. What goes back with it is gone from here: if the answer is lost, nobody knows whether it
    * went back, and it must not do so twice.
-   * @param needed what the first of those who wait would spend
-   * @param wanted what all of them would spend; 0: they only look
+   * @param needed what the first of those who wait would spend; 0: nobody waits
+   * @param wanted what all of them would spend, or more; 0: they only look
    */
   lease(needed: number, wanted: number, nowMs: number): RateLease {
-    const need = Math.max(0, needed - this.available(nowMs));
+    const missing = needed - this.available(nowMs);
+    const looks = wanted === 0;
+    const need = Math.max(looks ? 0 : 1, missing);
+    const demand = looks ? 0 : Math.max(need, wanted - this.#tokens);
     const returns: LabelledTokens[] = [...this.#returns].map(([label, count]) => ({ label, count }));
     this.#returns.clear();
     this.#overtaken = false;
@@ -169,18 +174,24 @@ export class RateAllowance implements Allowance {
       windowMs: rule.windowMs,
       override: override ?? undefined,
       need,
-      want: need === 0 || wanted === 0 ? 0 : Math.max(need, this.#want, wanted - this.#tokens),
-      ahead: this.#ahead,
+      demand,
+      want: looks ? 0 : Math.max(demand, this.#want),
+      // So many buckets past the current one; and never so short that they could be over when the answer comes.
+      lifeMs: (this.#ahead * rule.windowMs) / BUCKETS + Math.min(2 * this.#tookMs, CHUNK_LIFE_MS),
       returns,
     };
   }
 
-  /** Takes in what the ledger answered to a lease that was sent at a time. */
-  settle({ need }: RateLease, grant: RateGrant, sentMs: number): void {
+  /**
+   * Takes in what the ledger answered to a lease that was sent at a time.
+   * @param tookMs how long that took
+   */
+  settle({ need }: RateLease, grant: RateGrant, sentMs: number, tookMs: number): void {
     const { granted, label, leftMs, remaining, retryMs, resetMs } = grant;
     this.#known = { atMs: sentMs, remaining, resetAtMs: sentMs + resetMs };
     this.#max = grant.limit;
     if (remaining < need && granted === 0) this.#denial.learn(need, sentMs, retryMs);
+    this.#tookMs = tookMs;
     if (granted === 0) return;
     this.#denial.forgive();
     this.#adaptLife(grant);

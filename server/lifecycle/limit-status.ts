@@ -121,8 +121,9 @@ async function readRates(
       windowMs,
       override: override ?? undefined,
       need: 0,
+      demand: 0,
       want: 0,
-      ahead: 0,
+      lifeMs: 0,
       returns: [],
     })),
   );
@@ -142,6 +143,7 @@ async function readBalances(
       initial,
       refill,
       need: 0,
+      demand: 0,
       want: 0,
       returned: 0,
       generation: 0,

@@ -15,13 +15,13 @@ type Row<Column extends string> = Readonly<Record<Column, string | null>>;
 const LEASE_RATES = {
   name: 'latchkey_lease_rates',
   text: `SELECT * FROM latchkey_lease_rates($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::integer[], $10::bigint[], $11::bigint[], $12::bigint)`,
+    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint)`,
 };
 
 const LEASE_CREDITS = {
   name: 'latchkey_lease_credits',
   text: `SELECT * FROM latchkey_lease_credits($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::integer[],
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint)`,
+    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint)`,
 };
 
 /**
@@ -57,8 +57,9 @@ export function createLedger({
       leases.map(({ override }) => (override === undefined ? null : String(override.value))),
       leases.map(({ override }) => (override === undefined ? null : String(override.endTimeMs))),
       leases.map(({ need }) => String(need)),
+      leases.map(({ demand }) => String(demand)),
       leases.map(({ want }) => String(want)),
-      leases.map(({ ahead }) => String(ahead)),
+      leases.map(({ lifeMs }) => String(Math.round(lifeMs * 1000))),
       returns.map(({ length }) => (returned += length)),
       returns.flat().map(({ label }) => String(label)),
       returns.flat().map(({ count }) => String(count)),
@@ -87,6 +88,7 @@ export function createLedger({
         leases.map(({ refill }) => refill?.day ?? null),
         leases.map(({ refill }) => refill?.maxBalance?.toString() ?? null),
         leases.map(({ need }) => String(need)),
+        leases.map(({ demand }) => String(demand)),
         leases.map(({ want }) => String(want)),
         leases.map(({ returned }) => String(returned)),
         leases.map(({ generation }) => String(generation)),

@@ -34,8 +34,9 @@ const LEASE: RateLease = {
   windowMs: 60_000,
   override: undefined,
   need: 1,
+  demand: 0,
   want: 1,
-  ahead: 0,
+  lifeMs: 0,
   returns: [],
 };
 
@@ -110,6 +111,7 @@ it('has what it granted on disk before it answers, whatever the server’s defau
       initial: 1e9,
       refill: null,
       need: 1,
+      demand: 0,
       want: 1,
       returned: 0,
       generation: 0,

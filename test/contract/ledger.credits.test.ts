@@ -20,7 +20,7 @@ const newId = (): string => `key_${(ids += 1)} credits`;
 type Change = Partial<CreditLease> & Pick<CreditLease, 'id'>;
 
 function leaseOf(change: Change): CreditLease {
-  return { initial: 100, refill: null, need: 1, want: 1, returned: 0, generation: 0, ...change };
+  return { initial: 100, refill: null, need: 1, demand: 0, want: 1, returned: 0, generation: 0, ...change };
 }
 
 async function lease(ledger: Ledger, change: Change): Promise<CreditGrant> {
@@ -60,6 +60,7 @@ onEachEngine((subject) => {
       fc.record({
         later,
         need: fc.integer({ min: 0, max: 30 }),
+        demand: fc.constantFrom(0, 0, 10, 90),
         want: fc.integer({ min: 0, max: 200 }),
         /** Part of what is held that goes back. */
         back: fc.constantFrom(0, 0, 0.5, 1),
@@ -83,7 +84,7 @@ onEachEngine((subject) => {
         let settledMs = nowMs;
         let held = 0;
         let { generation } = await lease(ledger, { ...limit, want: 0 });
-        for (const { later: step, need, want, back, change } of sequence) {
+        for (const { later: step, need, demand, want, back, change } of sequence) {
           nowMs = step(nowMs);
           balance = refilled(balance, refill, settledMs, nowMs);
           settledMs = nowMs;
@@ -100,13 +101,13 @@ onEachEngine((subject) => {
           held -= returned;
           const isVoid = change?.kind === 'SET';
           if (!isVoid) balance += returned;
-          const most = want === 0 ? 0 : Math.max(need, want);
+          const most = want === 0 ? 0 : Math.max(need, demand, want);
           const granted =
             most === 0 || balance < need
               ? 0
-              : Math.min(balance, Math.max(need, Math.min(most, Math.ceil(balance / 2))));
+              : Math.min(balance, Math.max(need, demand, Math.min(most, Math.ceil(balance / 2))));
           balance -= granted;
-          const grant = await lease(ledger, { ...limit, need, want: most, returned, generation });
+          const grant = await lease(ledger, { ...limit, need, demand, want: most, returned, generation });
           const next = [1, 400].map((ahead) => refillsBetween(refill, nowMs, nowMs + ahead * DAY_MS)[0]);
           expect(grant).toEqual({
             granted,
@@ -289,8 +290,9 @@ describe('several replicas on one Postgres', () => {
         windowMs: 1000,
         override: undefined,
         need: 1,
+        demand: 0,
         want: 1,
-        ahead: 0,
+        lifeMs: 0,
         returns: [],
       };
       const credits = leaseOf({ id: 'key_1 credits', initial: 101 });

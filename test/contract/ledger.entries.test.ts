@@ -65,7 +65,7 @@ onEachEngine((subject) => {
       const balance = newBalance();
       const ledger = createLedger(subject().engine.ledger);
       const generation = async () => {
-        const look = { need: 0, want: 0, returned: 0, generation: 0 };
+        const look = { need: 0, demand: 0, want: 0, returned: 0, generation: 0 };
         return (await ledger.leaseCredits([{ ...balance, ...look }]))[0]?.generation ?? NaN;
       };
       const before = await generation();
@@ -96,7 +96,7 @@ onEachEngine((subject) => {
       const balance = newBalance();
       await credits().adjust(balance, { kind: 'ADD', amount: 1 });
       const ledger = createLedger(subject().engine.ledger);
-      const lease = { ...balance, need: 60, want: 60, returned: 0, generation: 0 };
+      const lease = { ...balance, need: 60, demand: 0, want: 60, returned: 0, generation: 0 };
       let waiting: Promise<readonly unknown[]> | undefined;
       await subject().store.transaction(async (tx) => {
         await tx.ledger.adjust(balance, { kind: 'TAKE', amount: 51 });
@@ -142,8 +142,9 @@ onEachEngine((subject) => {
         windowMs: 60_000,
         override: undefined,
         need: 5,
+        demand: 0,
         want: 5,
-        ahead: 0,
+        lifeMs: 0,
         returns: [],
       };
       await ledger.leaseRates([{ ...lease, id: 'key_10 b 60000' }]);
@@ -153,10 +154,18 @@ onEachEngine((subject) => {
 
     it('keeps what is counted until the last of it has left', async () => {
       const ledger = createLedger({ ...subject().engine.ledger, nowMs: () => Date.now() - 62_900 });
-      const old = { limit: 9, windowMs: 60_000, override: undefined, need: 1, want: 1, returns: [] };
+      const old = {
+        limit: 9,
+        windowMs: 60_000,
+        override: undefined,
+        need: 1,
+        demand: 0,
+        want: 1,
+        returns: [],
+      };
       await ledger.leaseRates([
-        { ...old, id: 'key_1 a 60000', ahead: 19 },
-        { ...old, id: 'key_2 a 1000', windowMs: 1000, ahead: 9 },
+        { ...old, id: 'key_1 a 60000', lifeMs: 57_000 },
+        { ...old, id: 'key_2 a 1000', windowMs: 1000, lifeMs: 450 },
       ]);
       expect(await purge(subject().store, 0)).toMatchObject({ rates: 1 });
       expect(await idsIn('rate_ledger')).toEqual(['key_1 a 60000']);

@@ -18,8 +18,9 @@ function leaseOf(change: Partial<RateLease> & Pick<RateLease, 'id'>): RateLease 
     windowMs: 1000,
     override: undefined,
     need: 1,
+    demand: 0,
     want: 1,
-    ahead: 0,
+    lifeMs: 0,
     returns: [],
     ...change,
   };
@@ -65,6 +66,8 @@ onEachEngine((subject) => {
     { weight: 2, arbitrary: fc.constantFrom(0, 1, 19, 20, 21) },
     { weight: 1, arbitrary: fc.double({ min: 0, max: 60, noNaN: true }) },
   );
+  /** How long tokens should live, in buckets. */
+  const life = fc.oneof(fc.constantFrom(0, 0, 1, 3, 19, 30), fc.double({ min: 0, max: 21, noNaN: true }));
   const amount = fc.oneof(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 120 }));
 
   it('answers what the slow exact model answers, whatever is leased, given back, changed, overridden, or done to the clock', async () => {
@@ -75,8 +78,9 @@ onEachEngine((subject) => {
         { nil: undefined, freq: 3 },
       ),
       need: amount,
+      demand: amount,
       want: amount,
-      ahead: fc.constantFrom(0, 0, 1, 3, 9, 19, 30),
+      life,
       returns: fc.array(fc.record({ back: fc.integer({ min: -22, max: 45 }), count: amount }), {
         maxLength: 3,
       }),
@@ -105,25 +109,28 @@ onEachEngine((subject) => {
         const limits = windows.map((windowMs) => ({ id: newId(), windowMs, widthUs: bucketUsOf(windowMs) }));
         for (const { wait: buckets, batch } of steps) {
           world.nowUs += Math.floor(buckets * (limits[0]?.widthUs ?? 0));
-          const leases = batch.flatMap(([index, { override, returns, ...rest }]): RateLease[] => {
-            const limit = limits[index];
-            if (limit === undefined) return [];
-            const { id, windowMs, widthUs } = limit;
-            const bucket = Math.floor(world.nowUs / widthUs);
-            return [
-              {
-                ...rest,
-                id,
-                windowMs,
-                want: rest.want === 0 ? 0 : Math.max(rest.want, rest.need),
-                override: override && {
-                  value: override.value,
-                  endTimeMs: Math.floor((world.nowUs + override.buckets * widthUs) / 1000),
+          const leases = batch.flatMap(
+            ([index, { override, returns, life: lives, ...rest }]): RateLease[] => {
+              const limit = limits[index];
+              if (limit === undefined) return [];
+              const { id, windowMs, widthUs } = limit;
+              const bucket = Math.floor(world.nowUs / widthUs);
+              return [
+                {
+                  ...rest,
+                  id,
+                  windowMs,
+                  want: rest.want === 0 ? 0 : Math.max(rest.want, rest.need, rest.demand),
+                  lifeMs: (lives * widthUs) / 1000,
+                  override: override && {
+                    value: override.value,
+                    endTimeMs: Math.floor((world.nowUs + override.buckets * widthUs) / 1000),
+                  },
+                  returns: returns.map(({ back, count }) => ({ label: bucket - back, count })),
                 },
-                returns: returns.map(({ back, count }) => ({ label: bucket - back, count })),
-              },
-            ];
-          });
+              ];
+            },
+          );
           const expected = leases.map((one) => model.lease(one, world.nowUs, Math.max(1, live)));
           expect(await world.ledger.leaseRates(leases)).toEqual(expected);
         }
@@ -138,8 +145,9 @@ onEachEngine((subject) => {
       wait: fc.oneof({ weight: 5, arbitrary: fc.double({ min: 0, max: 0.7, noNaN: true }) }, wait),
       replica: fc.integer({ min: 0, max: 2 }),
       need: fc.integer({ min: 1, max: 4 }),
+      demand: fc.constantFrom(0, 0, 2, 9),
       want: amount,
-      ahead: fc.constantFrom(0, 0, 1, 3, 7, 19),
+      life,
       /** What part of a chunk is spent by its end; the rest is given back, once, or never. */
       spent: fc.constantFrom(1, 1, 1, 1, 0.5, 0),
       number: fc.constantFrom(12, 12, 5, 20),
@@ -168,7 +176,7 @@ onEachEngine((subject) => {
           spent: number;
           unspent: number;
         }[] = [];
-        for (const { wait: buckets, replica, number, spent, isLost, ...rest } of steps) {
+        for (const { wait: buckets, life: lives, replica, number, spent, isLost, ...rest } of steps) {
           world.nowUs += Math.floor(buckets * widthUs);
           const over = chunks.filter(
             (chunk) => chunk.replica === replica && chunk.toUs <= world.nowUs && chunk.unspent > 0,
@@ -178,7 +186,8 @@ onEachEngine((subject) => {
           const limit = changes ? number : 12;
           const { granted, label, leftMs } = await world.lease({
             ...rest,
-            want: Math.max(rest.want, rest.need),
+            want: Math.max(rest.want, rest.need, rest.demand),
+            lifeMs: (lives * widthUs) / 1000,
             id,
             windowMs,
             limit,
@@ -219,7 +228,7 @@ onEachEngine((subject) => {
       const world = newWorld();
       const widthUs = bucketUsOf(windowMs);
       const limit = { id: newId(), windowMs, limit: 10 };
-      await world.lease({ ...limit, need: 4, want: 4, ahead: 1 });
+      await world.lease({ ...limit, need: 4, want: 4, lifeMs: windowMs / 20 });
       world.nowUs += Math.floor(2.3 * widthUs);
       await world.lease({ ...limit, need: 6, want: 6 });
       const tellUs = world.nowUs;
@@ -242,12 +251,27 @@ onEachEngine((subject) => {
     const world = newWorld();
     const limit = { id: newId(), windowMs: 1000, limit: 5 };
     world.nowUs += 30_000;
-    const first = await world.lease({ ...limit, need: 5, want: 5, ahead: 2 });
+    const first = await world.lease({ ...limit, need: 5, want: 5, lifeMs: 100 });
     expect(first).toMatchObject({ granted: 5, leftMs: 120, remaining: 0, retryMs: 0, resetMs: 1120 });
     world.nowUs += 1_119_999;
     expect(await world.lease(limit)).toMatchObject({ granted: 0, retryMs: 0.001 });
     world.nowUs += 1;
     expect(await world.lease(limit)).toMatchObject({ granted: 1, remaining: 4 });
+  });
+
+  it('lets tokens live as long as is asked for, to the end of that bucket, and at most a window', async () => {
+    const world = newWorld();
+    world.nowUs += 20_000;
+    for (const [lifeMs, leftMs] of [
+      [0, 30],
+      [29.999, 30],
+      [30, 80],
+      [100, 130],
+      [979.999, 980],
+      [980, 980],
+      [60_000, 980],
+    ] as const)
+      expect(await world.lease({ id: newId(), lifeMs })).toMatchObject({ leftMs });
   });
 
   it('takes back each token once, under its label, and none that is not counted', async () => {
@@ -278,9 +302,24 @@ onEachEngine((subject) => {
     expect(await world.lease({ ...limit, want: 100 })).toMatchObject({ granted: 16, remaining: 15 });
   });
 
+  it('gives those who wait what is there, whatever the share of a replica is', async () => {
+    const world = newWorld();
+    await enterReplicas(3);
+    const limit = { id: newId(), limit: 100 };
+    expect(await world.lease({ ...limit, demand: 60, want: 90 })).toMatchObject({
+      granted: 60,
+      remaining: 40,
+    });
+    expect(await world.lease({ ...limit, demand: 41, want: 90 })).toMatchObject({
+      granted: 40,
+      remaining: 0,
+    });
+    await enterReplicas(0);
+  });
+
   it('holds an override until its end, not a microsecond longer, and no token leased under it outlives it', async () => {
     const world = newWorld();
-    const base = { id: newId(), limit: 10, windowMs: 2000, ahead: 19 };
+    const base = { id: newId(), limit: 10, windowMs: 2000, lifeMs: 2000 };
     const override = { value: 50, endTimeMs: START_MS + 300 };
     const raised = await world.lease({ ...base, override, need: 30, want: 30 });
     expect(raised).toMatchObject({ granted: 30, limit: 50, leftMs: 300, remaining: 20 });
@@ -347,7 +386,7 @@ onEachEngine((subject) => {
   it('takes the largest numbers there are', async () => {
     const world = newWorld();
     const limit = { id: newId(), limit: 1e9, windowMs: 30 * 86_400_000 };
-    expect(await world.lease({ ...limit, need: 1e9, want: 1e9, ahead: 19 })).toMatchObject({
+    expect(await world.lease({ ...limit, need: 1e9, want: 1e9, lifeMs: limit.windowMs })).toMatchObject({
       granted: 1e9,
       remaining: 0,
     });

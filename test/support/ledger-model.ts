@@ -25,7 +25,7 @@ export function createLedgerModel(): LedgerModel {
   const entries = new Map<string, Entry>();
   return {
     lease(lease, nowUs, liveReplicas) {
-      const { limit: own, override, need, want, returns } = lease;
+      const { limit: own, override, need, demand, want, lifeMs, returns } = lease;
       const widthUs = bucketUsOf(lease.windowMs);
       const entry = entries.get(lease.id) ?? { bucket: 0, counted: new Map<number, number>() };
       const { counted } = entry;
@@ -49,14 +49,15 @@ export function createLedgerModel(): LedgerModel {
       const isOverridden = override !== undefined && overrideLeftUs > 0;
       const number = isOverridden ? override.value : own;
       const free = number - countIn(now);
-      const ahead = Math.min(lease.ahead, buckets - 1);
-      const lifeUs = Math.min(startOf(now + ahead + 1), (ahead + 1) * widthUs);
+      let label = now;
+      while (label < now + buckets - 1 && startOf(label + 1) <= Math.round(lifeMs * 1000)) label += 1;
+      const lifeUs = Math.min(startOf(label + 1), (label - now + 1) * widthUs);
 
       let granted = 0;
       let retryUs: number | null = 0;
       if (free >= need) {
         const share = Math.ceil(free / (2 * liveReplicas));
-        if (want > 0) granted = Math.min(free, Math.max(need, Math.min(want, share)));
+        if (want > 0) granted = Math.min(free, Math.max(need, demand, Math.min(want, share)));
       } else {
         retryUs = null;
         if (need <= number) {
@@ -68,7 +69,7 @@ export function createLedgerModel(): LedgerModel {
           retryUs = Math.min(retryUs ?? Infinity, overrideLeftUs);
       }
       if (granted > 0) {
-        counted.set(now + ahead, (counted.get(now + ahead) ?? 0) + granted);
+        counted.set(label, (counted.get(label) ?? 0) + granted);
         entry.bucket = now;
         entries.set(lease.id, entry);
       }
@@ -77,7 +78,7 @@ export function createLedgerModel(): LedgerModel {
       while (countIn(empty) > 0) empty += 1;
       return {
         granted,
-        label: now + ahead,
+        label,
         leftMs: Math.min(lifeUs, isOverridden ? overrideLeftUs : Infinity) / 1000,
         limit: number,
         remaining: Math.max(0, free - granted),

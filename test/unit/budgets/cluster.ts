@@ -198,10 +198,10 @@ export function createCluster(options: {
     left(limit) {
       const { ledgerId: id, rule, override } = limit;
       if (rule.kind === 'CREDITS') {
-        const look = { need: 0, want: 0, returned: 0, generation: 0 };
+        const look = { need: 0, demand: 0, want: 0, returned: 0, generation: 0 };
         return ledger.leaseCredits([{ id, ...rule, ...look }])[0]?.balance ?? NaN;
       }
-      const look = { need: 0, want: 0, ahead: 0, returns: [] };
+      const look = { need: 0, demand: 0, want: 0, lifeMs: 0, returns: [] };
       const lease = { id, ...rule, override: override ?? undefined, ...look };
       return ledger.leaseRates([lease])[0]?.remaining ?? NaN;
     },

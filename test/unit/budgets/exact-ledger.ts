@@ -30,9 +30,9 @@ export function createExactLedger(options: {
   const newest = new Map<string, number>();
   const balances = new Map<string, { balance: number; generation: number }>();
 
-  function share(need: number, want: number, remaining: number): number {
+  function share(need: number, want: number, remaining: number, demand: number): number {
     if (want === 0 || need === 0 || remaining < need) return 0;
-    return Math.min(remaining, Math.max(need, Math.min(want, Math.ceil(remaining / (2 * replicas)))));
+    return Math.min(remaining, Math.max(need, demand, Math.min(want, Math.ceil(remaining / (2 * replicas)))));
   }
 
   function leaseRate(lease: RateLease): RateGrant {
@@ -55,8 +55,11 @@ export function createExactLedger(options: {
     const limit = overridden ? (lease.override?.value ?? 0) : lease.limit;
     const used = grants.reduce((sum, { count }) => sum + count, 0);
     const remaining = Math.max(0, limit - used);
-    const granted = share(lease.need, lease.want, remaining);
-    const label = current + Math.min(lease.ahead, BUCKETS - 1);
+    const granted = share(lease.need, lease.want, remaining, lease.demand);
+    const label = Math.min(
+      Math.max(current, Math.floor((timeMs + lease.lifeMs) / widthMs)),
+      current + BUCKETS - 1,
+    );
     if (granted > 0) grants.push({ label, count: granted });
     const endMs = (label + 1) * widthMs;
     let freed = limit - used;
@@ -80,11 +83,11 @@ export function createExactLedger(options: {
     };
   }
 
-  function leaseCredit({ id, initial, need, want, returned, generation }: CreditLease): CreditGrant {
+  function leaseCredit({ id, initial, need, demand, want, returned, generation }: CreditLease): CreditGrant {
     const entry = balances.get(id) ?? { balance: initial, generation: 0 };
     balances.set(id, entry);
     if (generation === entry.generation) entry.balance += returned;
-    const granted = share(need, want, entry.balance);
+    const granted = share(need, want, entry.balance, demand);
     entry.balance -= granted;
     return { granted, balance: entry.balance, generation: entry.generation, refillMs: null };
   }

@@ -88,12 +88,32 @@ describe('the ledger is asked', () => {
     await Promise.all(asked);
   });
 
-  test('again only after it has answered; what came meanwhile goes together', async () => {
+  test('for what those need who wait, before what is only stocked up on, and for that before who only looks', async () => {
     const { queue, calls } = queueUnderTest();
     const [one, other] = [new Asker('a'), new Asker('b')];
-    const first = queue.ask(one, 1, 1);
+    const asked = [
+      queue.ask(one, 0, 1),
+      queue.ask(one, 50, 0),
+      queue.ask(one, 2, 2),
+      queue.ask(one, 4, 4),
+      queue.ask(other, 50, 0),
+      queue.ask(other, 0, 1),
+      queue.ask(other, 50, 0),
+    ];
     await turn();
-    const later = [queue.ask(one, 1, 1), queue.ask(other, 1, 1)];
+    expect(calls[0]?.leases).toEqual([
+      { id: 'a', needed: 2, wanted: 7 },
+      { id: 'b', needed: 0, wanted: 1 },
+    ]);
+    calls[0]?.answer();
+    await Promise.all(asked);
+  });
+
+  test('again only after it has answered; what came meanwhile goes together', async () => {
+    const { queue, calls } = queueUnderTest();
+    const first = queue.ask(new Asker('a'), 1, 1);
+    await turn();
+    const later = [queue.ask(new Asker('b'), 1, 1), queue.ask(new Asker('c'), 1, 1)];
     await turn();
     expect(calls).toHaveLength(1);
     calls[0]?.answer();
@@ -102,7 +122,25 @@ describe('the ledger is asked', () => {
     expect(calls.map(({ leases }) => leases.length)).toEqual([1, 2]);
     calls[1]?.answer();
     await Promise.all(later);
-    expect(one.settled).toHaveLength(2);
+  });
+
+  test('once for those who came meanwhile for the same: its answer may do for them; if not, they go with all others', async () => {
+    const { queue, calls } = queueUnderTest();
+    const [one, other] = [new Asker('a'), new Asker('b')];
+    const first = queue.ask(one, 1, 1);
+    await turn();
+    const meanwhile = queue.ask(one, 2, 2);
+    const others = queue.ask(other, 1, 1);
+    calls[0]?.answer();
+    await Promise.all([first, meanwhile]);
+    expect(one.settled).toEqual(['for a']);
+    const again = queue.ask(one, 2, 2);
+    await turn();
+    expect(calls.map(({ leases }) => leases.map(({ id }) => id))).toEqual([['a'], ['b', 'a']]);
+    calls[1]?.answer();
+    await Promise.all([again, others]);
+    await queue.idle();
+    expect(queue.isAsked(one)).toBe(false);
   });
 
   test('for a thousand at most at a time', async () => {
@@ -135,6 +173,20 @@ describe('a call that fails', () => {
     expect(queue.stats()).toEqual({ calls: 2, leases: 2, failures: 1 });
     // It may have been done.
     expect(one.restored).toEqual([]);
+  });
+
+  test('does not answer those who came meanwhile: they are asked for next', async () => {
+    const { queue, calls } = queueUnderTest();
+    const asker = new Asker('a');
+    const failing = queue.ask(asker, 1, 1);
+    await turn();
+    const meanwhile = queue.ask(asker, 2, 2);
+    calls[0]?.fail(new Error('away'));
+    await expect(failing).rejects.toThrow('away');
+    await turn();
+    expect(calls[1]?.leases).toEqual([{ id: 'a', needed: 2, wanted: 2 }]);
+    calls[1]?.answer();
+    await meanwhile;
   });
 
   test('and certainly was not done gives back what it would have taken along', async () => {

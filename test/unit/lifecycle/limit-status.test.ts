@@ -44,15 +44,15 @@ describe('the ledger', () => {
       },
     };
     const counts = await readLedger(ledger, live(rate('a', 1), credits('c'), rate('b', 2)));
-    const look = { need: 0, want: 0 };
+    const look = { need: 0, demand: 0, want: 0 };
     expect(asked).toEqual([
-      { id: 'key_1 a 2000', limit: 1, windowMs: 2000, override: undefined, ahead: 0, returns: [], ...look },
+      { id: 'key_1 a 2000', limit: 1, windowMs: 2000, override: undefined, lifeMs: 0, returns: [], ...look },
       {
         id: 'key_1 b 2000',
         limit: 2,
         windowMs: 2000,
         override: overrides[0],
-        ahead: 0,
+        lifeMs: 0,
         returns: [],
         ...look,
       },
