@@ -6,6 +6,7 @@ import {
   type RateGrant,
   type RateLease,
 } from '../budgets/ports.ts';
+import { rerunCollided } from './collisions.ts';
 import type { LedgerConnection } from './engines/engine.ts';
 import { NotConnected } from './engines/lone-connection.ts';
 
@@ -38,7 +39,7 @@ export function createLedger({
 }): Ledger {
   const query: LedgerConnection['query'] = async (statement, values) => {
     try {
-      return await ask(statement, values);
+      return await rerunCollided(() => ask(statement, values));
     } catch (error) {
       throw error instanceof NotConnected ? new LedgerUnreached(error) : error;
     }

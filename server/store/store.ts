@@ -3,8 +3,9 @@ import type { LiveKey } from '../../core/snapshot.ts';
 import type { Repositories, Store } from '../lifecycle/ports.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createChangeLog } from './change-log.ts';
+import { rerunCollided } from './collisions.ts';
 import { createLedgerRepository } from './ledger-entries.ts';
-import { faultOf, isCollision } from './errors.ts';
+import { faultOf } from './errors.ts';
 import { createIdempotencyRepository } from './idempotency.ts';
 import { createKeyRepository } from './keys.ts';
 import { createKeyspaceRepository } from './keyspaces.ts';
@@ -15,9 +16,6 @@ import type { SecretUse } from '../usage/use-recorder.ts';
 import { createLiveKeyReader } from './read-live-key.ts';
 import { recordUses } from './uses.ts';
 import { purgeReplicas, readReplicas } from './replicas.ts';
-
-/** How often a transaction that collides with others is run in all. */
-const ATTEMPTS = 5;
 
 /** The store with the reads that verification needs. */
 export interface KnexStore extends Store {
@@ -44,14 +42,10 @@ export function createStore(
 ): KnexStore {
   const { loadKnex = knex, prepared = true } = options;
   async function transaction<T>(body: (tx: Repositories) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await knex.transaction((trx) => body(createRepositories(trx)));
-      } catch (error) {
-        if (!isCollision(error) || attempt === ATTEMPTS) throw faultOf(error);
-        // Apart from each other, so that the same two do not meet again.
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** attempt));
-      }
+    try {
+      return await rerunCollided(() => knex.transaction((trx) => body(createRepositories(trx))));
+    } catch (error) {
+      throw faultOf(error);
     }
   }
 

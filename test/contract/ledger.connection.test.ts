@@ -101,6 +101,30 @@ it('does not wait for what only looks, nor for what is refused', async () => {
   });
 });
 
+it('asks again where the server undid the call because it collided, whatever the default isolation is', async () => {
+  const name = new URL(database.url).pathname.slice(1);
+  await database.query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`);
+  try {
+    const { ledger } = open();
+    await ledger.leaseRates([LEASE]);
+    let lease: ReturnType<Ledger['leaseRates']> | undefined;
+    await other.knex.transaction(async (trx) => {
+      await trx.raw('UPDATE rate_ledger SET expire_time = expire_time');
+      lease = ledger.leaseRates([LEASE]);
+      await expect
+        .poll(() =>
+          database.query(
+            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+          ),
+        )
+        .toHaveLength(1);
+    });
+    expect(await lease).toMatchObject([{ granted: 1 }]);
+  } finally {
+    await database.query(`ALTER DATABASE ${name} RESET default_transaction_isolation`);
+  }
+});
+
 it('has what it granted on disk before it answers, whatever the server’s default is', async () => {
   const name = new URL(database.url).pathname.slice(1);
   await database.query(`ALTER DATABASE ${name} SET synchronous_commit = off`);
