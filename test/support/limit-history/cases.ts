@@ -148,12 +148,18 @@ const rate = (limit: number, windowMs: number): DeepPartial<Limit> => ({
   },
 });
 
-/** Some of a case's keys, each with a cost: any of them any number of times. */
+/**
+ * Some of a case's keys, each with a cost: any of them any number of times. They come into use one after the other, over
+ * the first window: if all did at once, all windows would be used up and free again at the same times.
+ * @param sinceMs how long the load has been on
+ */
 export function chooseLoad(
-  { charged, batch, costMax }: LimitCase,
+  { charged, batch, costMax, windowMs }: LimitCase,
   random: Random,
+  sinceMs: number,
 ): readonly { readonly key: Charged; readonly cost: number }[] {
-  return Array.from({ length: batch }, () => random.pick(charged))
+  const inUse = charged.slice(0, Math.ceil((charged.length * Math.max(sinceMs, 1)) / windowMs));
+  return Array.from({ length: batch }, () => random.pick(inUse))
     .filter((key) => key !== undefined)
     .map((key) => ({ key, cost: random.between(1, costMax) }));
 }

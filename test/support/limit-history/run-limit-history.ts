@@ -90,6 +90,7 @@ export async function runLimitHistory(options: {
   const asked: Asked[] = [];
   const changes = new Map<LimitCase, number>();
   const offered = new Map<LimitCase, number>();
+  let startMs = Infinity;
   let endMs = Infinity;
   const isOver = (): boolean => performance.now() >= endMs;
 
@@ -112,7 +113,7 @@ export async function runLimitHistory(options: {
     const paceMs = Math.min(PACE_MAX_MS, (REPLICAS * LANES * batch) / (OVERLOAD * verificationsPerMs));
     for (let dueMs = performance.now(); !isOver(); dueMs = Math.max(dueMs + paceMs, performance.now())) {
       await sleep(Math.max(0, dueMs - performance.now()));
-      const chosen = chooseLoad(limitCase, random);
+      const chosen = chooseLoad(limitCase, random, performance.now() - startMs);
       const requests = chosen.map(({ key: { token }, cost }) => ({
         token,
         charges: costMax === 1 ? [] : [{ limit: LIMIT_NAME, cost: BigInt(cost) }],
@@ -218,7 +219,7 @@ export async function runLimitHistory(options: {
     const cases: LimitCase[] = [];
     for (const plan of options.cases) cases.push(await createCase(first, plan));
     const before = await Promise.all(asked.map((replica) => replica.counts()));
-    const startMs = performance.now();
+    startMs = performance.now();
     endMs = startMs + durationMs;
     const work = asked.flatMap((replica) =>
       cases.flatMap((limitCase) => Array.from({ length: LANES }, () => load(replica, limitCase))),
