@@ -11,7 +11,7 @@ import { measurePolling } from '../scenarios/polling.ts';
 import { keysForPropagation, measurePropagation } from '../scenarios/propagation.ts';
 
 const FULL = {
-  propagation: { healthySamples: 300, sickSamples: 20 },
+  propagation: { healthySamples: 600, sickSamples: 20 },
   pollingMs: 20_000,
   flood: { rounds: 9, calls: 2000 },
 };

@@ -11,7 +11,7 @@ export interface LogWatch extends Coherence {
   start(): Promise<void>;
 }
 
-/** At least this long between the ends and beginnings of polls, ms. */
+/** At least this long between the ends and beginnings of polls, ms; every other one may follow at once. */
 const POLL_PAUSE_MS = 2;
 
 /**
@@ -57,6 +57,10 @@ export function createLogWatch(options: {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let dueMs = Infinity;
+  /** Whether the next poll follows at once on the last. */
+  let repeats = false;
+  /** When the last poll ended. */
+  let endedMs = -Infinity;
   let hinted = false;
   let started = false;
   let stopped = false;
@@ -137,16 +141,20 @@ export function createLogWatch(options: {
       failing = true;
     }
     running = undefined;
-    schedule(again || hinted ? POLL_PAUSE_MS : pollMs);
+    endedMs = clock.monotonicMs();
+    // What is awaited is acknowledged at once.
+    repeats = again && !repeats;
+    schedule(repeats ? 0 : again || hinted ? POLL_PAUSE_MS : pollMs);
     for (const resolve of awaiting) resolve();
   }
 
   /** Makes a poll follow soon. */
   function hurry(): void {
     hinted = true;
+    const nowMs = clock.monotonicMs();
+    const earliestMs = Math.max(nowMs, endedMs + POLL_PAUSE_MS);
     // Not put off where one is due anyway: hints can come faster than polls.
-    if (started && running === undefined && dueMs - clock.monotonicMs() > POLL_PAUSE_MS)
-      schedule(POLL_PAUSE_MS);
+    if (started && running === undefined && dueMs > earliestMs) schedule(earliestMs - nowMs);
   }
 
   const covers = ({ shard, seq }: Revision): boolean => shard === cursor.shard && seq <= cursor.seq;

@@ -72,6 +72,8 @@ describe('polling', () => {
     await passMs(10 * POLL_MS);
     expect(acknowledged).toHaveLength(before + 1);
     await answer(0);
+    // It took longer than the lease: another one follows.
+    await answer(0);
     await watch.stop();
   });
 
@@ -87,12 +89,27 @@ describe('polling', () => {
     const { startAt, answer, passMs, isPolling, acknowledged } = watchUnderTest();
     await startAt(5);
     await answer(6, { rows: [rowAt(6, { wait: true })] });
-    await passMs(SOON_MS);
+    await passMs(0);
     expect(isPolling()).toBe(true);
     expect(acknowledged).toEqual([5, 6]);
     await answer(6);
     await passMs(SOON_MS);
     expect(isPolling()).toBe(false);
+  });
+
+  test('pauses a little after one that followed at once, whatever it read', async () => {
+    const { startAt, answer, passMs, isPolling, acknowledged } = watchUnderTest();
+    await startAt(5);
+    await answer(6, { rows: [rowAt(6, { wait: true })] });
+    await passMs(0);
+    await answer(7, { rows: [rowAt(7, { wait: true })] });
+    await passMs(SOON_MS - 1);
+    expect(isPolling()).toBe(false);
+    await passMs(1);
+    expect(acknowledged).toEqual([5, 6, 7]);
+    await answer(8, { rows: [rowAt(8, { wait: true })] });
+    await passMs(0);
+    expect(acknowledged).toEqual([5, 6, 7, 8]);
   });
 
   test('does not hurry for a change that nobody waits for, nor for one of its own', async () => {
@@ -317,13 +334,24 @@ describe('a hint', () => {
     const { startAt, hint, passMs, isPolling, answer } = watchUnderTest();
     await startAt(5);
     hint();
-    await passMs(SOON_MS - 1);
-    expect(isPolling()).toBe(false);
-    await passMs(1);
+    await passMs(0);
     expect(isPolling()).toBe(true);
     // And the interval begins anew.
     await answer(5);
     await passMs(POLL_MS - 1);
+    expect(isPolling()).toBe(false);
+    await passMs(1);
+    expect(isPolling()).toBe(true);
+  });
+
+  test('just after a poll leaves a little pause before the next, however many there are', async () => {
+    const { startAt, nextPoll, hint, passMs, isPolling, answer } = watchUnderTest();
+    await startAt(5);
+    await nextPoll();
+    await answer(5);
+    hint();
+    await passMs(SOON_MS - 1);
+    hint();
     expect(isPolling()).toBe(false);
     await passMs(1);
     expect(isPolling()).toBe(true);
