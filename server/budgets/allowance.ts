@@ -1,6 +1,22 @@
 /** Who has taken fewer times since the last lease is in no hurry for the next one: see `Allowance.isLow`. */
 export const TAKES_MIN = 4;
 
+/**
+ * How much to ask the ledger for: see `RateLease.need` and `RateLease.demand`.
+ * @param needed what the first of those who wait would spend; 0: nobody waits
+ * @param wanted what all of them would spend, or more; 0: they only look
+ * @param held what is here
+ */
+export function missingOf(
+  needed: number,
+  wanted: number,
+  held: number,
+): { readonly need: number; readonly demand: number } {
+  if (wanted === 0) return { need: Math.max(0, needed - held), demand: 0 };
+  const need = Math.max(1, needed - held);
+  return { need, demand: Math.max(need, wanted - held) };
+}
+
 /** What one process may spend of a limit without asking the ledger. Times are of the monotonic clock. */
 export interface Allowance {
   /** How much the limit allows; of credits, the initial balance. */

@@ -12,7 +12,7 @@ import type {
 import type { Allowance } from './allowance.ts';
 import { createClockWatch } from './clock-watch.ts';
 import { CreditAllowance, type LiveCredits } from './credit-allowance.ts';
-import { createLeaseQueue } from './lease-queue.ts';
+import { createLeaseQueue, type LeaseQueue } from './lease-queue.ts';
 import type { CreditGrant, CreditLease, Ledger, RateGrant, RateLease } from './ports.ts';
 import { RateAllowance, type LiveRate } from './rate-allowance.ts';
 
@@ -116,26 +116,9 @@ export function createBudgets(options: {
   let failing = false;
 
   function openEntry(limit: LiveLimit): Entry {
-    const fresh = { usedMs: 0, returning: false };
-    if (isRate(limit)) {
-      const allowance = new RateAllowance(limit);
-      return {
-        ...fresh,
-        allowance,
-        // Of one ledger id all are rate limits, or none is.
-        adopt: (next) => allowance.adopt(next as LiveRate),
-        ask: (needed, wanted) => rates.ask(allowance, needed, wanted),
-        isAsked: () => rates.isAsked(allowance),
-      };
-    }
-    const allowance = new CreditAllowance(limit as LiveCredits);
-    return {
-      ...fresh,
-      allowance,
-      adopt: (next) => allowance.adopt(next as LiveCredits),
-      ask: (needed, wanted) => credits.ask(allowance, needed, wanted),
-      isAsked: () => credits.isAsked(allowance),
-    };
+    return isRate(limit)
+      ? suppliedBy(rates, new RateAllowance(limit))
+      : suppliedBy(credits, new CreditAllowance(limit as LiveCredits));
   }
 
   function entryOf(limit: LiveLimit, nowMs: number): Entry {
@@ -340,6 +323,22 @@ export function createBudgets(options: {
         clockJumps: clockWatch.jumps(),
       };
     },
+  };
+}
+
+/** @param queue which asks the ledger for allowances of this kind */
+function suppliedBy<A extends Allowance & { adopt(limit: never): void }>(
+  queue: LeaseQueue<A>,
+  allowance: A,
+): Entry {
+  return {
+    allowance,
+    // Of one ledger id all are rate limits, or none is.
+    adopt: (limit) => allowance.adopt(limit as never),
+    ask: (needed, wanted) => queue.ask(allowance, needed, wanted),
+    isAsked: () => queue.isAsked(allowance),
+    usedMs: 0,
+    returning: false,
   };
 }
 

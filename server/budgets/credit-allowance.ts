@@ -1,5 +1,5 @@
 import type { CreditRule, LiveLimit } from '../../core/limit.ts';
-import { TAKES_MIN, type Allowance } from './allowance.ts';
+import { missingOf, TAKES_MIN, type Allowance } from './allowance.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { CreditGrant, CreditLease } from './ports.ts';
 
@@ -108,12 +108,12 @@ export class CreditAllowance implements Allowance {
 
   /**
    * What to ask the ledger. What goes back with it is gone from here: see RateAllowance.lease.
-   * @param needed what the first of those who wait would spend; 0: nobody waits
-   * @param wanted what all of them would spend, or more; 0: they only look
+   * @param needed see `missingOf`
+   * @param wanted likewise
    */
   lease(needed: number, wanted: number, nowMs: number): CreditLease {
     const looks = wanted === 0;
-    const need = Math.max(looks ? 0 : 1, needed - this.#credits);
+    const { need, demand } = missingOf(needed, wanted, this.#credits);
     const returned = this.#returns;
     this.#returns = 0;
     this.#overtaken = false;
@@ -125,7 +125,6 @@ export class CreditAllowance implements Allowance {
       this.#spent = 0;
       this.#takes = 0;
     }
-    const demand = looks ? 0 : Math.max(need, wanted - this.#credits);
     const { rule, ledgerId } = this.#limit;
     return {
       id: ledgerId,

@@ -1,5 +1,5 @@
 import type { LiveLimit, RateRule } from '../../core/limit.ts';
-import { TAKES_MIN, type Allowance } from './allowance.ts';
+import { missingOf, TAKES_MIN, type Allowance } from './allowance.ts';
 import { BUCKETS } from './buckets.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { LabelledTokens, RateGrant, RateLease } from './ports.ts';
@@ -156,14 +156,11 @@ export class RateAllowance implements Allowance {
   /**
    * What to ask the ledger. What goes back with it is gone from here: if the answer is lost, nobody knows whether it
    * went back, and it must not do so twice.
-   * @param needed what the first of those who wait would spend; 0: nobody waits
-   * @param wanted what all of them would spend, or more; 0: they only look
+   * @param needed see `missingOf`
+   * @param wanted likewise
    */
   lease(needed: number, wanted: number, nowMs: number): RateLease {
-    const missing = needed - this.available(nowMs);
-    const looks = wanted === 0;
-    const need = Math.max(looks ? 0 : 1, missing);
-    const demand = looks ? 0 : Math.max(need, wanted - this.#tokens);
+    const { need, demand } = missingOf(needed, wanted, this.available(nowMs));
     const returns: LabelledTokens[] = [...this.#returns].map(([label, count]) => ({ label, count }));
     this.#returns.clear();
     this.#overtaken = false;
@@ -175,7 +172,7 @@ export class RateAllowance implements Allowance {
       override: override ?? undefined,
       need,
       demand,
-      want: looks ? 0 : Math.max(demand, this.#want),
+      want: wanted === 0 ? 0 : Math.max(demand, this.#want),
       // So many buckets past the current one; and never so short that they could be over when the answer comes.
       lifeMs: (this.#ahead * rule.windowMs) / BUCKETS + Math.min(2 * this.#tookMs, CHUNK_LIFE_MS),
       returns,
