@@ -30,7 +30,7 @@ export function createExactLedger(options: {
   const newest = new Map<string, number>();
   const balances = new Map<string, { balance: number; generation: number }>();
 
-  function share(need: number, want: number, remaining: number, demand: number): number {
+  function share({ need, demand, want }: RateLease | CreditLease, remaining: number): number {
     if (want === 0 || need === 0 || remaining < need) return 0;
     return Math.min(remaining, Math.max(need, demand, Math.min(want, Math.ceil(remaining / (2 * replicas)))));
   }
@@ -55,7 +55,7 @@ export function createExactLedger(options: {
     const limit = overridden ? (lease.override?.value ?? 0) : lease.limit;
     const used = grants.reduce((sum, { count }) => sum + count, 0);
     const remaining = Math.max(0, limit - used);
-    const granted = share(lease.need, lease.want, remaining, lease.demand);
+    const granted = share(lease, remaining);
     const label = Math.min(
       Math.max(current, Math.floor((timeMs + lease.lifeMs) / widthMs)),
       current + BUCKETS - 1,
@@ -83,11 +83,12 @@ export function createExactLedger(options: {
     };
   }
 
-  function leaseCredit({ id, initial, need, demand, want, returned, generation }: CreditLease): CreditGrant {
+  function leaseCredit(lease: CreditLease): CreditGrant {
+    const { id, initial, returned, generation } = lease;
     const entry = balances.get(id) ?? { balance: initial, generation: 0 };
     balances.set(id, entry);
     if (generation === entry.generation) entry.balance += returned;
-    const granted = share(need, want, entry.balance, demand);
+    const granted = share(lease, entry.balance);
     entry.balance -= granted;
     return { granted, balance: entry.balance, generation: entry.generation, refillMs: null };
   }
