@@ -74,10 +74,9 @@ async function openEmbeddedSubject(): Promise<OpenSubject> {
 async function openPostgresSubject(): Promise<OpenSubject> {
   const database = await createDatabase();
   const engine = openPostgresEngine(database.url);
-  const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
   return {
     ...subjectOf(engine),
-    someoneWaits: () => until(async () => (await database.query(waiting)).length > 0),
+    someoneWaits: () => until(async () => (await database.waitingForLocks()) > 0),
     async close() {
       await engine.close();
       await database.drop();

@@ -111,13 +111,7 @@ it('asks again where the server undid the call because it collided, whatever the
     await other.knex.transaction(async (trx) => {
       await trx.raw('UPDATE rate_ledger SET expire_time = expire_time');
       lease = ledger.leaseRates([LEASE]);
-      await expect
-        .poll(() =>
-          database.query(
-            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-          ),
-        )
-        .toHaveLength(1);
+      await expect.poll(() => database.waitingForLocks()).toBe(1);
     });
     expect(await lease).toMatchObject([{ granted: 1 }]);
   } finally {

@@ -281,7 +281,6 @@ describe('several replicas on one Postgres', () => {
   it('grant together what there is, and no more, though all have read it before the first of them writes', async () => {
     const database = await createDatabase();
     const engines = Array.from({ length: 4 }, () => openPostgresEngine(database.url));
-    const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     try {
       const ledgers = engines.map(({ ledger }) => createLedger({ ...ledger, nowMs: () => START_MS }));
       const rate = {
@@ -310,7 +309,7 @@ describe('several replicas on one Postgres', () => {
         await engines[0]?.knex.transaction(async (trx) => {
           await trx.raw(`SELECT 1 FROM ${table} FOR UPDATE`);
           asked = Promise.all(ledgers.map((ledger) => ask(ledger)));
-          await expect.poll(() => database.query(waiting), { timeout: 10_000 }).toHaveLength(ledgers.length);
+          await expect.poll(() => database.waitingForLocks(), { timeout: 10_000 }).toBe(ledgers.length);
         });
         const granted = ((await asked) ?? []).flat().map((grant) => grant.granted);
         expect(granted.toSorted((one, other) => one - other)).toEqual([0, 0, 40, 40]);

@@ -7,6 +7,8 @@ export interface TestDatabase {
   readonly url: string;
   /** Runs SQL on a connection of its own; with `$1` for the first value. */
   query<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** How many connections wait for a lock. */
+  waitingForLocks(): Promise<number>;
   /** Removes it. @throws Error if something is still connected after a moment: a connection has leaked */
   drop(): Promise<void>;
 }
@@ -22,10 +24,17 @@ export async function createDatabase(options: { readonly migrated?: boolean } = 
   await administer(adminUrl, (client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${source}`));
   const url = databaseUrl(adminUrl, name);
 
+  const query = <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
+    administer(url, async (client) => (await client.query<Row>(sql, [...values])).rows);
   return {
     url,
-    query: <Row extends object>(sql: string, values: readonly unknown[] = []) =>
-      administer(url, async (client) => (await client.query<Row>(sql, [...values])).rows),
+    query,
+    async waitingForLocks() {
+      const rows = await query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rows.length;
+    },
     drop: () =>
       administer(adminUrl, async (client) => {
         const giveUpMs = performance.now() + LINGER_MS;

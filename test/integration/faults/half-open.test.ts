@@ -60,8 +60,7 @@ it('is UNAVAILABLE within bounds where the database falls silent in the middle o
       await blocker.query('SELECT 1 FROM keys WHERE id = $1 FOR UPDATE', [key.id]);
       const startMs = performance.now();
       const revocation = failureOf((options) => clients.keys.revokeKey({ id: key.id }, options));
-      const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while ((await database.query(waiting)).length === 0);
+      while ((await database.waitingForLocks()) === 0);
       proxy.stall();
       expect(await revocation).toMatchObject({ code: status.UNAVAILABLE, reason: 'DATABASE_UNAVAILABLE' });
       expect(performance.now() - startMs).toBeLessThan(CALL_MS + SLACK_MS);

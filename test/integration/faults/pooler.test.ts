@@ -450,8 +450,7 @@ describe('three servers that share fewer connections than each of them has', () 
       await blocker.query('BEGIN');
       await blocker.query('SELECT 1 FROM change_head FOR UPDATE');
       const lost = failureOf((options) => at(2).keys.revokeKey({ id: victim.id }, options));
-      const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while ((await pooled.database.query(waiting)).length === 0);
+      while ((await pooled.database.waitingForLocks()) === 0);
       await replicas[2]?.process.end('SIGKILL');
       at(2).close();
       replicas.splice(2, 1);
